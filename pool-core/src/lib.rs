@@ -1,1 +1,4 @@
 //! pool-core
+#![forbid(unsafe_code)]
+
+pub mod codec;
