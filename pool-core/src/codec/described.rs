@@ -2,8 +2,8 @@
 //!
 //! The value is written as MessagePack with field names, and that as one run of bytes, so a
 //! `Described` can stand anywhere in another value. MessagePack's reader follows nesting and
-//! lengths as it finds them, and its writer any depth; both are checked here first, so that
-//! [`codec`](super)'s promises hold for these bytes too.
+//! lengths as it finds them, and its writer any depth; both are checked here first. What takes no
+//! bytes in MessagePack, `Some` and newtypes, cannot be checked so: see [`Described`].
 
 use std::cell::Cell;
 use std::fmt;
@@ -21,7 +21,7 @@ use super::{CodecError, MAX_DEPTH, MAX_FREE};
 /// `skip_serializing_if` and `serde_json::Value`. Wrapped, they work; the bytes are larger and
 /// reading and writing take several times as long. As in most formats that describe themselves,
 /// `Some(None)` and `Some(())` come back as `None`; for the same reason a type that contains itself
-/// through an `Option` and nothing else (`struct Link(Option<Box<Link>>)`) must not be wrapped. A
+/// through an `Option` and nothing else (`struct Link(Option<Box<Link>>)`) must not be wrapped: reading it overflows the stack. A
 /// `Described` inside a `Described` is fine up to four levels.
 ///
 /// ```

@@ -9,9 +9,12 @@
 //! We promise: [`decode`] of [`encode`]'s bytes gives the value back, or one of the two gives a
 //! [`CodecError`], never another value; and any bytes at all give an error or a value, with no
 //! panic, no endless loop, no allocation out of proportion to the input, and nesting bounded by
-//! [`MAX_DEPTH`]. (Two ways to break a type are beyond us: a `Serialize` and a `Deserialize`
-//! written by hand that disagree, and `skip_serializing` on one field with `skip_deserializing` on
-//! another of the same struct.)
+//! [`MAX_DEPTH`].
+//!
+//! Three things are beyond us: a `Serialize` and a `Deserialize` written by hand that disagree;
+//! `skip_serializing` on one field with `skip_deserializing` on another of the same struct, whose
+//! numbers of fields agree; and, in [`Described`] only, a type that contains itself through an
+//! `Option` and nothing else, on which MessagePack's reader overflows the stack.
 //!
 //! | data | path |
 //! |---|---|
