@@ -73,11 +73,7 @@ fn reading_allocates_in_proportion_to_its_input() {
     }
 
     // MessagePack: arrays in arrays that each announce 2^32 elements, and a long text.
-    for level in [
-        &b"\xdd\xff\xff\xff\xff"[..],
-        b"\xdf\xff\xff\xff\xff",
-        b"\xdb\xff\xff\xff\xff",
-    ] {
+    for level in [&b"\xdd\xff\xff\xff\xff"[..], b"\xdf\xff\xff\xff\xff", b"\xdb\xff\xff\xff\xff"] {
         let mut input = Vec::new();
         encode(&Plain(level.repeat(100)), &mut input).unwrap();
         assert!(peak::<Described<Vec<Vec<u64>>>>(&input) <= 64 * input.len() + 4096);

@@ -30,14 +30,7 @@ pub(super) struct Decoder<'de> {
 impl<'de> Decoder<'de> {
     #[inline]
     pub(super) fn new(input: &'de [u8], free: u64) -> Self {
-        Decoder {
-            input,
-            at: 0,
-            depth: 0,
-            free,
-            hints: input.len(),
-            ended: false,
-        }
+        Decoder { input, at: 0, depth: 0, free, hints: input.len(), ended: false }
     }
 
     pub(super) fn finish(&self) -> Result<(), CodecError> {
@@ -84,9 +77,8 @@ impl<'de> Decoder<'de> {
 
     #[inline]
     fn take_str(&mut self) -> Result<&'de str, CodecError> {
-        std::str::from_utf8(self.take_slice()?).map_err(|_| {
-            CodecError::invalid("text is not UTF-8: check that both sides mean the same type")
-        })
+        std::str::from_utf8(self.take_slice()?)
+            .map_err(|_| CodecError::invalid("text is not UTF-8: check that both sides mean the same type"))
     }
 
     #[inline(always)]
@@ -119,12 +111,7 @@ impl<'de> Decoder<'de> {
         self.hints -= hint;
         self.ended = left == 0;
         let entry = self.at;
-        Ok(Elements {
-            de: self,
-            left,
-            hint,
-            entry,
-        })
+        Ok(Elements { de: self, left, hint, entry })
     }
 
     /// Closes a sequence or map, if all of it was read.
@@ -150,11 +137,7 @@ impl<'de> Decoder<'de> {
 
     /// Reads a tuple struct, which must have been written with `declared` fields.
     #[inline(always)]
-    fn tuple_struct<V: Visitor<'de>>(
-        &mut self,
-        declared: usize,
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    fn tuple_struct<V: Visitor<'de>>(&mut self, declared: usize, visitor: V) -> Result<V::Value, CodecError> {
         match self.take_field_count()? == declared {
             true => self.tuple(declared, visitor),
             false => Err(CodecError::not_self_describing()),
@@ -173,10 +156,7 @@ impl<'de> Decoder<'de> {
         if count > names.len() {
             return Err(CodecError::not_self_describing());
         }
-        let mut fields = Named(Fields {
-            de: self,
-            left: count,
-        });
+        let mut fields = Named(Fields { de: self, left: count });
         match visitor.visit_seq(&mut fields) {
             Ok(value) if fields.0.left == 0 => Ok(value),
             Ok(_) => Err(CodecError::not_self_describing()),
@@ -191,9 +171,7 @@ impl<'de> Decoder<'de> {
 #[cold]
 fn blame(error: CodecError, left_out: bool) -> CodecError {
     match error.kind() {
-        CodecErrorKind::Truncated | CodecErrorKind::Invalid if left_out => {
-            CodecError::not_self_describing()
-        }
+        CodecErrorKind::Truncated | CodecErrorKind::Invalid if left_out => CodecError::not_self_describing(),
         _ => error,
     }
 }
@@ -334,11 +312,7 @@ impl<'de> de::Deserializer<'de> for &mut Decoder<'de> {
     }
 
     #[inline(always)]
-    fn deserialize_tuple<V: Visitor<'de>>(
-        self,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    fn deserialize_tuple<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, CodecError> {
         self.tuple(len, visitor)
     }
 

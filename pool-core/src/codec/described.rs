@@ -82,10 +82,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Described<T> {
             }
 
             // Formats without bytes, such as JSON, write them as a sequence.
-            fn visit_seq<A: de::SeqAccess<'de>>(
-                self,
-                mut seq: A,
-            ) -> Result<Described<T>, A::Error> {
+            fn visit_seq<A: de::SeqAccess<'de>>(self, mut seq: A) -> Result<Described<T>, A::Error> {
                 let mut bytes = Vec::new();
                 while let Some(byte) = seq.next_element()? {
                     bytes.push(byte);
@@ -193,9 +190,7 @@ fn check(mut bytes: &[u8]) -> Result<(), CodecError> {
 }
 
 fn take<'b, const N: usize>(bytes: &mut &'b [u8]) -> Result<&'b [u8; N], CodecError> {
-    let (head, rest) = bytes
-        .split_first_chunk()
-        .ok_or_else(CodecError::truncated)?;
+    let (head, rest) = bytes.split_first_chunk().ok_or_else(CodecError::truncated)?;
     *bytes = rest;
     Ok(head)
 }

@@ -97,15 +97,10 @@ impl CodecError {
     /// The kind survives a passage through another format's error, which keeps only the text.
     #[cold]
     fn from_text(text: String) -> Self {
-        let known = [
-            (NOT_SELF_DESCRIBING, CodecErrorKind::NotSelfDescribing),
-            (TOO_DEEP, CodecErrorKind::TooDeep),
-        ];
+        let known =
+            [(NOT_SELF_DESCRIBING, CodecErrorKind::NotSelfDescribing), (TOO_DEEP, CodecErrorKind::TooDeep)];
         let kind = known.iter().find(|(fixed, _)| text.ends_with(fixed));
-        Self::new(
-            kind.map_or(CodecErrorKind::Message, |(_, kind)| *kind),
-            text,
-        )
+        Self::new(kind.map_or(CodecErrorKind::Message, |(_, kind)| *kind), text)
     }
 }
 
@@ -148,9 +143,7 @@ impl de::Error for CodecError {
     }
 
     fn unknown_variant(variant: &str, expected: &'static [&'static str]) -> Self {
-        Self::mismatch(format!(
-            "unknown variant `{variant}`, expected one of {expected:?}"
-        ))
+        Self::mismatch(format!("unknown variant `{variant}`, expected one of {expected:?}"))
     }
 }
 

@@ -49,7 +49,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use described::Described;
 pub use error::{CodecError, CodecErrorKind};
-pub use plain::{Plain, PlainBuf, from_plain, from_plain_slice, into_plain, is_plain, with_plain};
+pub use plain::{
+    Plain, PlainBuf, from_plain, from_plain_slice, into_plain, is_plain, make_room_by, with_plain,
+};
 
 /// How deep a value may nest: each `Some`, each variant with content, each sequence and each map
 /// is a level. Structs and tuples are none, as a type can only contain itself through one of the
@@ -183,10 +185,7 @@ mod tests {
         assert_eq!(read(4).unwrap_err().kind(), CodecErrorKind::Truncated);
 
         let mut out = Vec::new();
-        assert_eq!(
-            write(4, &mut out).unwrap_err().kind(),
-            CodecErrorKind::Invalid
-        );
+        assert_eq!(write(4, &mut out).unwrap_err().kind(), CodecErrorKind::Invalid);
     }
 
     #[test]

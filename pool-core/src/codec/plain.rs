@@ -9,6 +9,7 @@ mod nested;
 
 use std::any::{Any, TypeId};
 use std::fmt;
+use std::sync::OnceLock;
 
 use bytemuck::Pod;
 
@@ -100,17 +101,13 @@ fn numbers<N: Pod>(bytes: &[u8]) -> Result<Vec<N>, CodecError> {
     }
     Ok(match bytemuck::try_cast_slice(bytes) {
         Ok(aligned) => aligned.to_vec(),
-        Err(_) => bytes
-            .chunks_exact(size_of::<N>())
-            .map(bytemuck::pod_read_unaligned)
-            .collect(),
+        Err(_) => bytes.chunks_exact(size_of::<N>()).map(bytemuck::pod_read_unaligned).collect(),
     })
 }
 
 fn text(bytes: Vec<u8>) -> Result<String, CodecError> {
-    String::from_utf8(bytes).map_err(|_| {
-        CodecError::invalid("text is not UTF-8: check that both sides mean the same type")
-    })
+    String::from_utf8(bytes)
+        .map_err(|_| CodecError::invalid("text is not UTF-8: check that both sides mean the same type"))
 }
 
 /// A plain value, kept as it is and viewed as bytes.
@@ -223,13 +220,34 @@ pub fn from_plain_slice<T: 'static>(bytes: &[u8]) -> Option<Result<T, CodecError
     }
     let id = TypeId::of::<T>();
     if id == TypeId::of::<Vec<u8>>() || id == TypeId::of::<String>() {
-        return from_plain(bytes.to_vec());
+        return from_plain(copy(bytes));
     }
     let mut slot: Option<T> = None;
     match fill(&mut slot, bytes)? {
         Ok(()) => slot.map(Ok),
         Err(error) => Some(Err(error)),
     }
+}
+
+/// How room for many bytes is made, where there is a cheaper way than the allocator's.
+static ROOM: OnceLock<fn(usize) -> Vec<u8>> = OnceLock::new();
+
+/// From so many bytes on, fresh memory costs more than the copy into it.
+const MANY: usize = 1 << 20;
+
+/// Has room for large byte arrays made by `room`, which returns an empty vector with at least the
+/// capacity asked for, or less where it fails. The first call counts.
+pub fn make_room_by(room: fn(usize) -> Vec<u8>) {
+    let _ = ROOM.set(room);
+}
+
+fn copy(bytes: &[u8]) -> Vec<u8> {
+    let mut copy = match ROOM.get() {
+        Some(room) if bytes.len() >= MANY => room(bytes.len()),
+        _ => Vec::new(),
+    };
+    copy.extend_from_slice(bytes);
+    copy
 }
 
 /// Calls `f` with a plain value's bytes; `None` if `T` is not plain.

@@ -34,19 +34,12 @@ pub(super) struct State {
 impl State {
     #[inline]
     pub(super) fn new(free: u64) -> Self {
-        State {
-            depth: 0,
-            free,
-            lenient: false,
-        }
+        State { depth: 0, free, lenient: false }
     }
 
     /// Also takes what cannot be read back; for walking a value without overflowing the stack.
     pub(super) fn lenient(free: u64) -> Self {
-        State {
-            lenient: true,
-            ..State::new(free)
-        }
+        State { lenient: true, ..State::new(free) }
     }
 }
 
@@ -59,10 +52,7 @@ impl<'a> Encoder<'a> {
     /// The same encoder, for a value within.
     #[inline(always)]
     fn within(&mut self) -> Encoder<'_> {
-        Encoder {
-            out: self.out,
-            state: self.state,
-        }
+        Encoder { out: self.out, state: self.state }
     }
 
     #[inline(always)]
@@ -122,9 +112,7 @@ impl<'a> Encoder<'a> {
     fn pay(&mut self, before: usize) -> Done {
         if self.out.len() == before {
             self.state.free = self.state.free.checked_sub(1).ok_or_else(|| {
-                CodecError::invalid(
-                    "more than 2^26 elements without content: send their number instead",
-                )
+                CodecError::invalid("more than 2^26 elements without content: send their number instead")
             })?;
         }
         Ok(())
@@ -135,26 +123,15 @@ impl<'a> Encoder<'a> {
         self.enter()?;
         let announced = len.unwrap_or(0);
         // Right for eight-byte elements; the cap keeps a wrong guess cheap.
-        self.out
-            .reserve(8 + announced.saturating_mul(8).min(1 << 16));
+        self.out.reserve(8 + announced.saturating_mul(8).min(1 << 16));
         let at = self.out.len();
         self.put_len(announced);
-        Ok(Counted {
-            enc: self,
-            at,
-            announced,
-            count: 0,
-            entry: 0,
-        })
+        Ok(Counted { enc: self, at, announced, count: 0, entry: 0 })
     }
 
     #[inline(always)]
     fn fields(self, left: usize, nested: bool) -> Fields<'a> {
-        Fields {
-            enc: self,
-            left,
-            nested,
-        }
+        Fields { enc: self, left, nested }
     }
 }
 
@@ -278,11 +255,7 @@ impl<'a> ser::Serializer for Encoder<'a> {
     }
 
     #[inline(always)]
-    fn serialize_tuple_struct(
-        mut self,
-        _: &'static str,
-        len: usize,
-    ) -> Result<Fields<'a>, CodecError> {
+    fn serialize_tuple_struct(mut self, _: &'static str, len: usize) -> Result<Fields<'a>, CodecError> {
         self.put_field_count(len)?;
         Ok(self.fields(len, false))
     }

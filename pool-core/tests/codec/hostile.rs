@@ -150,9 +150,7 @@ fn link(depth: u32) -> Link {
 }
 
 fn tree(depth: u32) -> Tree {
-    (1..depth).fold(Tree { children: vec![] }, |tree, _| Tree {
-        children: vec![tree],
-    })
+    (1..depth).fold(Tree { children: vec![] }, |tree, _| Tree { children: vec![tree] })
 }
 
 #[test]
@@ -160,9 +158,7 @@ fn nesting_is_bounded_when_written() {
     assert_eq!(trip(&link(MAX_DEPTH)), Ok(link(MAX_DEPTH)));
     assert_eq!(trip(&tree(MAX_DEPTH)), Ok(tree(MAX_DEPTH)));
     // What is left at one depth is free again: siblings are no nesting.
-    let flat: Vec<_> = (0..1000_u16)
-        .map(|x| (Some(x), vec![Some(Chain::End)]))
-        .collect();
+    let flat: Vec<_> = (0..1000_u16).map(|x| (Some(x), vec![Some(Chain::End)])).collect();
     assert_eq!(trip(&flat), Ok(flat));
 
     for error in [
@@ -180,19 +176,10 @@ fn nesting_is_bounded_when_read() {
     let deep = 100_000;
     let kind = |error: pool_core::codec::CodecError| error.kind();
     let input = vec![1; deep];
-    assert_eq!(
-        kind(decode::<Link>(&input).unwrap_err()),
-        CodecErrorKind::TooDeep
-    );
-    assert_eq!(
-        kind(decode::<Bare>(&input).unwrap_err()),
-        CodecErrorKind::TooDeep
-    );
+    assert_eq!(kind(decode::<Link>(&input).unwrap_err()), CodecErrorKind::TooDeep);
+    assert_eq!(kind(decode::<Bare>(&input).unwrap_err()), CodecErrorKind::TooDeep);
     let input = [1, 1, 0, 0, 0, 0, 0, 0, 0].repeat(deep);
-    assert_eq!(
-        kind(decode::<Tree>(&input).unwrap_err()),
-        CodecErrorKind::TooDeep
-    );
+    assert_eq!(kind(decode::<Tree>(&input).unwrap_err()), CodecErrorKind::TooDeep);
     let level: [&[u8]; 4] = [
         &[1, 0, 0, 0x40],
         &[2, 0, 0, 0x40, 1, 0, 0, 0, 0, 0, 0, 0, 7],
@@ -201,10 +188,7 @@ fn nesting_is_bounded_when_read() {
     ];
     for level in level {
         let input = level.repeat(deep);
-        assert_eq!(
-            kind(decode::<Chain>(&input).unwrap_err()),
-            CodecErrorKind::TooDeep
-        );
+        assert_eq!(kind(decode::<Chain>(&input).unwrap_err()), CodecErrorKind::TooDeep);
     }
 }
 
@@ -237,13 +221,7 @@ fn described_bytes_are_checked_before_they_are_read() {
         let input = bytes(&Plain(input.to_vec()));
         decode::<Described<Vec<u8>>>(&input).unwrap_err()
     };
-    for input in [
-        &b""[..],
-        b"\xdd\xff\xff\xff\xff",
-        b"\x92\x01",
-        b"\xc1",
-        b"\x90\x90",
-    ] {
+    for input in [&b""[..], b"\xdd\xff\xff\xff\xff", b"\x92\x01", b"\xc1", b"\x90\x90"] {
         kind(input);
     }
     // The level of one failed value does not weigh on the next.

@@ -93,9 +93,7 @@ fn a_nested_vector_is_one_run_of_bytes() {
     struct Image {
         pixels: Plain<Vec<[f32; 4]>>,
     }
-    let image = Image {
-        pixels: Plain(vec![[1.0; 4]; 10]),
-    };
+    let image = Image { pixels: Plain(vec![[1.0; 4]; 10]) };
     assert_eq!(bytes(&image).len(), 1 + 8 + 160);
     let back: Image = trip(&image).unwrap();
     assert_eq!(back.pixels, image.pixels);
@@ -106,7 +104,6 @@ fn a_nested_vector_is_one_run_of_bytes() {
 #[test]
 fn wrappers_pass_through_other_formats() {
     let json = serde_json::to_string(&(Plain(vec![1_u16, 2]), Described("x".to_string()))).unwrap();
-    let (numbers, text): (Plain<Vec<u16>>, Described<String>) =
-        serde_json::from_str(&json).unwrap();
+    let (numbers, text): (Plain<Vec<u16>>, Described<String>) = serde_json::from_str(&json).unwrap();
     assert_eq!((numbers.0, text.0), (vec![1, 2], "x".to_string()));
 }

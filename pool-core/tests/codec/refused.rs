@@ -20,10 +20,7 @@ fn refused<T: Serialize + DeserializeOwned + PartialEq + Debug>(value: T) {
     let value = Described(value);
     assert_eq!(trip::<_, Described<T>>(&value).as_ref(), Ok(&value));
     let list = vec![(value, 7_u64)];
-    assert_eq!(
-        trip::<_, Vec<(Described<T>, u64)>>(&list).as_ref(),
-        Ok(&list)
-    );
+    assert_eq!(trip::<_, Vec<(Described<T>, u64)>>(&list).as_ref(), Ok(&list));
 }
 
 #[derive(Serialize, Deserialize, Debug, PartialEq)]
@@ -40,13 +37,7 @@ fn a_flattened_struct() {
         #[serde(flatten)]
         inner: Inner,
     }
-    refused(Outer {
-        a: 1,
-        inner: Inner {
-            b: 2,
-            c: "c".into(),
-        },
-    });
+    refused(Outer { a: 1, inner: Inner { b: 2, c: "c".into() } });
 }
 
 #[test]
@@ -57,14 +48,8 @@ fn a_flattened_map() {
         #[serde(flatten)]
         rest: BTreeMap<String, u8>,
     }
-    refused(Outer {
-        a: 1,
-        rest: BTreeMap::new(),
-    });
-    refused(Outer {
-        a: 1,
-        rest: BTreeMap::from([("x".into(), 1)]),
-    });
+    refused(Outer { a: 1, rest: BTreeMap::new() });
+    refused(Outer { a: 1, rest: BTreeMap::from([("x".into(), 1)]) });
 }
 
 #[test]
@@ -91,10 +76,7 @@ fn an_internally_tagged_enum() {
         C,
     }
     refused(Internal::A { x: 1 });
-    refused(Internal::B(Inner {
-        b: 2,
-        c: "c".into(),
-    }));
+    refused(Internal::B(Inner { b: 2, c: "c".into() }));
     refused(Internal::C);
 }
 
@@ -123,38 +105,24 @@ struct Optional {
 
 #[test]
 fn a_field_left_out_by_a_condition() {
-    refused(Optional {
-        a: 1,
-        b: None,
-        c: 3,
-    });
+    refused(Optional { a: 1, b: None, c: 3 });
 }
 
 #[test]
 fn a_condition_that_leaves_nothing_out_is_no_matter() {
-    let value = Optional {
-        a: 1,
-        b: Some(2),
-        c: 3,
-    };
+    let value = Optional { a: 1, b: Some(2), c: 3 };
     assert_eq!(trip::<_, Optional>(&value), Ok(value));
 }
 
 #[test]
 fn an_element_left_out_of_a_tuple_struct() {
     #[derive(Serialize, Deserialize, Debug, PartialEq)]
-    struct Pair(
-        #[serde(skip_serializing_if = "Option::is_none")] Option<u8>,
-        #[serde(default)] u8,
-    );
+    struct Pair(#[serde(skip_serializing_if = "Option::is_none")] Option<u8>, #[serde(default)] u8);
     let error = trip::<_, Pair>(&Pair(None, 1)).unwrap_err();
     assert_eq!(error.kind(), CodecErrorKind::NotSelfDescribing);
     #[derive(Serialize, Deserialize, Debug, PartialEq)]
     enum Variant {
-        Pair(
-            #[serde(skip_serializing_if = "Option::is_none")] Option<u8>,
-            #[serde(default)] u8,
-        ),
+        Pair(#[serde(skip_serializing_if = "Option::is_none")] Option<u8>, #[serde(default)] u8),
     }
     let error = trip::<_, Variant>(&Variant::Pair(None, 1)).unwrap_err();
     assert_eq!(error.kind(), CodecErrorKind::NotSelfDescribing);
@@ -162,14 +130,7 @@ fn an_element_left_out_of_a_tuple_struct() {
 
 #[test]
 fn a_json_value() {
-    for text in [
-        "null",
-        "1",
-        "-1.5",
-        "\"x\"",
-        "[1,[2]]",
-        "{\"a\":{\"b\":[true]}}",
-    ] {
+    for text in ["null", "1", "-1.5", "\"x\"", "[1,[2]]", "{\"a\":{\"b\":[true]}}"] {
         refused(serde_json::from_str::<serde_json::Value>(text).unwrap());
     }
 }
@@ -200,10 +161,7 @@ fn a_field_skipped_on_one_side_only() {
         },
     }
     refused(Secret { password: 0, id: 7 });
-    refused_only(ReadOnly {
-        id: 1,
-        name: "x".into(),
-    });
+    refused_only(ReadOnly { id: 1, name: "x".into() });
     refused_only(Variant::Newtype(1));
     refused(Variant::Struct { a: 0, b: 1 });
 }

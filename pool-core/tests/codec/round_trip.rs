@@ -62,19 +62,12 @@ pub(crate) struct All {
 }
 
 pub(crate) fn any_all() -> impl Strategy<Value = All> {
-    let numbers = (
-        any::<(u8, u16, u32, u64, u128, i8, i16, i32, i64)>(),
-        any::<i128>(),
-    );
+    let numbers = (any::<(u8, u16, u32, u64, u128, i8, i16, i32, i64)>(), any::<i128>());
     // NaN is not equal to itself; its bits have a test of their own.
     let floats = (-1e30_f32..1e30, -1e300_f64..1e300);
-    let leaf = prop_oneof![
-        Just(Choice::Unit),
-        any::<(u8, i64)>().prop_map(|(a, b)| Choice::Tuple(a, b)),
-    ];
+    let leaf = prop_oneof![Just(Choice::Unit), any::<(u8, i64)>().prop_map(|(a, b)| Choice::Tuple(a, b)),];
     let choice = leaf.prop_recursive(4, 16, 3, |inner| {
-        (-1.0_f32..1.0, prop::collection::vec(inner, 0..3))
-            .prop_map(|(x, y)| Choice::Struct { x, y })
+        (-1.0_f32..1.0, prop::collection::vec(inner, 0..3)).prop_map(|(x, y)| Choice::Struct { x, y })
     });
     let scalars = (
         any::<bool>(),
@@ -85,39 +78,33 @@ pub(crate) fn any_all() -> impl Strategy<Value = All> {
     );
     let many = (
         prop::collection::vec(choice, 0..4),
-        prop::collection::btree_map(
-            any::<String>(),
-            prop::collection::vec(any::<u16>(), 0..5),
-            0..4,
-        ),
+        prop::collection::btree_map(any::<String>(), prop::collection::vec(any::<u16>(), 0..5), 0..4),
         any::<[i16; 3]>(),
         prop::collection::vec(any::<u64>(), 0..9),
         prop::collection::btree_map(any::<String>(), any::<Option<i32>>(), 0..4),
     );
-    (numbers, floats, scalars, many).prop_map(
-        |(((a, b, c, d, e, f, g, h, i), j), floats, scalars, many)| {
-            let (flag, letter, text, maybe, result) = scalars;
-            let (list, map, array, plain, described) = many;
-            All {
-                ints: (a, b, c, d, e, f, g, h, i, j),
-                floats,
-                flag,
-                letter,
-                units: (Unit, Newtype(c), Pair(f, Some(text.clone())), Empty {}),
-                text,
-                maybe,
-                list,
-                map,
-                array,
-                unit: (),
-                result,
-                renamed: a,
-                skipped: 0,
-                plain: Plain(plain),
-                described: Described(described),
-            }
-        },
-    )
+    (numbers, floats, scalars, many).prop_map(|(((a, b, c, d, e, f, g, h, i), j), floats, scalars, many)| {
+        let (flag, letter, text, maybe, result) = scalars;
+        let (list, map, array, plain, described) = many;
+        All {
+            ints: (a, b, c, d, e, f, g, h, i, j),
+            floats,
+            flag,
+            letter,
+            units: (Unit, Newtype(c), Pair(f, Some(text.clone())), Empty {}),
+            text,
+            maybe,
+            list,
+            map,
+            array,
+            unit: (),
+            result,
+            renamed: a,
+            skipped: 0,
+            plain: Plain(plain),
+            described: Described(described),
+        }
+    })
 }
 
 proptest! {
@@ -152,11 +139,7 @@ proptest! {
 
 #[test]
 fn nan_bit_patterns_are_kept() {
-    for bits in [
-        0x7ff8_0000_0000_0001_u64,
-        0xfff0_dead_beef_0001,
-        0x7ff0_0000_0000_0001,
-    ] {
+    for bits in [0x7ff8_0000_0000_0001_u64, 0xfff0_dead_beef_0001, 0x7ff0_0000_0000_0001] {
         let nan: f64 = trip(&f64::from_bits(bits)).unwrap();
         assert_eq!(nan.to_bits(), bits);
     }
@@ -164,19 +147,8 @@ fn nan_bit_patterns_are_kept() {
 
 #[test]
 fn types_of_std_come_back() {
-    same((
-        u128::MAX,
-        i128::MIN,
-        u64::MAX,
-        i64::MIN,
-        usize::MAX,
-        isize::MIN,
-    ));
-    same(
-        ('\0', char::MAX, "", "žluť".to_string().into_boxed_str())
-            .2
-            .to_string(),
-    );
+    same((u128::MAX, i128::MIN, u64::MAX, i64::MIN, usize::MAX, isize::MIN));
+    same(('\0', char::MAX, "", "žluť".to_string().into_boxed_str()).2.to_string());
     same(('\0', char::MAX));
     same(Duration::new(7, 999_999_999));
     same(UNIX_EPOCH + Duration::from_millis(1500));
@@ -189,10 +161,7 @@ fn types_of_std_come_back() {
     same((0..5, 0..=5, ..5, 5..));
     same(std::ops::Bound::Excluded(3));
     same(std::num::Wrapping(3_u8));
-    same(HashMap::from([
-        (1, "one".to_string()),
-        (2, "two".to_string()),
-    ]));
+    same(HashMap::from([(1, "one".to_string()), (2, "two".to_string())]));
     same(HashSet::from([1, 2, 3]));
     same(BTreeSet::from([(); 1]));
     same(VecDeque::from([1.5, 2.5]));
@@ -302,11 +271,7 @@ wide!(
 
 #[test]
 fn a_struct_of_260_fields_comes_back() {
-    let value = Wide {
-        a0: 1,
-        z9: 2,
-        ..Wide::default()
-    };
+    let value = Wide { a0: 1, z9: 2, ..Wide::default() };
     assert_eq!(bytes(&value).len(), 5 + 260);
     same(value);
 }
@@ -320,10 +285,7 @@ fn a_field_with_aliases_comes_back() {
         #[serde(rename(serialize = "x", deserialize = "y"))]
         d: String,
     }
-    let value = Aliased {
-        a: 1,
-        d: "d".to_string(),
-    };
+    let value = Aliased { a: 1, d: "d".to_string() };
     same(vec![(value, 7)]);
 }
 

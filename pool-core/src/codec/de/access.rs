@@ -20,11 +20,7 @@ impl Elements<'_, '_> {
     #[inline(always)]
     fn close(&mut self, before: usize) -> Result<(), CodecError> {
         if self.de.at == before {
-            self.de.free = self
-                .de
-                .free
-                .checked_sub(1)
-                .ok_or_else(CodecError::truncated)?;
+            self.de.free = self.de.free.checked_sub(1).ok_or_else(CodecError::truncated)?;
         }
         if self.left == 0 {
             self.de.ended = true;
@@ -61,10 +57,7 @@ impl<'de> de::MapAccess<'de> for Elements<'_, 'de> {
     type Error = CodecError;
 
     #[inline(always)]
-    fn next_key_seed<K: DeserializeSeed<'de>>(
-        &mut self,
-        seed: K,
-    ) -> Result<Option<K::Value>, CodecError> {
+    fn next_key_seed<K: DeserializeSeed<'de>>(&mut self, seed: K) -> Result<Option<K::Value>, CodecError> {
         if self.left == 0 {
             return Ok(None);
         }
@@ -74,10 +67,7 @@ impl<'de> de::MapAccess<'de> for Elements<'_, 'de> {
     }
 
     #[inline(always)]
-    fn next_value_seed<V: DeserializeSeed<'de>>(
-        &mut self,
-        seed: V,
-    ) -> Result<V::Value, CodecError> {
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, CodecError> {
         let value = seed.deserialize(&mut *self.de)?;
         self.close(self.entry)?;
         Ok(value)
@@ -164,10 +154,7 @@ impl<'de> de::EnumAccess<'de> for Variant<'_, 'de> {
     type Variant = Self;
 
     #[inline]
-    fn variant_seed<V: DeserializeSeed<'de>>(
-        self,
-        seed: V,
-    ) -> Result<(V::Value, Self), CodecError> {
+    fn variant_seed<V: DeserializeSeed<'de>>(self, seed: V) -> Result<(V::Value, Self), CodecError> {
         let index = (self.word & INDEX).into_deserializer();
         let value: Result<V::Value, CodecError> = seed.deserialize(index);
         Ok((value?, self))
@@ -186,19 +173,12 @@ impl<'de> de::VariantAccess<'de> for Variant<'_, 'de> {
     }
 
     #[inline]
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(
-        self,
-        seed: T,
-    ) -> Result<T::Value, CodecError> {
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, CodecError> {
         self.content(Shape::Newtype, |de| seed.deserialize(de))
     }
 
     #[inline]
-    fn tuple_variant<V: Visitor<'de>>(
-        self,
-        len: usize,
-        visitor: V,
-    ) -> Result<V::Value, CodecError> {
+    fn tuple_variant<V: Visitor<'de>>(self, len: usize, visitor: V) -> Result<V::Value, CodecError> {
         self.content(Shape::Tuple, |de| de.tuple_struct(len, visitor))
     }
 

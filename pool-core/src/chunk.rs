@@ -1,0 +1,327 @@
+//! The task of `map`, `imap` and their kin: a run of items, its outcome, and how that becomes
+//! results again.
+
+use std::sync::{Arc, Mutex};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, ErrorKind, Result, Worker};
+use crate::function::TaskFn;
+use crate::lock;
+use crate::one::{carry, decode, encode, unknown_status};
+use crate::outcome::{self, Failure, Ran, Status};
+use crate::panics;
+use crate::shim;
+use crate::work::{End, Limits, Payload, Request, Work};
+
+/// Where a chunk's outcome goes: the gathering of a `map`, the window of an `imap`.
+pub(crate) trait Collect<R>: Send + Sync {
+    /// Takes the outcome of chunk number `index`. Called once for each.
+    fn collect(self: Arc<Self>, index: usize, ended: Ended<R>);
+
+    /// Whether chunk number `index`, which has not begun, should still be run.
+    fn wanted(&self, index: usize) -> bool;
+
+    /// Lends what has been gathered to the thread that is about to run chunk `index`, if that is the next
+    /// in order and nobody else has it: the chunk's values then go where they belong at once.
+    fn lend(&self, _index: usize) -> Option<Vec<R>> {
+        None
+    }
+
+    /// Takes back what was lent, with the values of the whole chunk behind it: the chunk has ended.
+    fn take_back(self: Arc<Self>, _gathered: Vec<R>) {}
+
+    /// Takes back what was lent, as it was.
+    fn return_lent(&self, _gathered: Vec<R>) {}
+}
+
+/// `STOP`: the first failure ends the chunk, as for `map`, which can only return one.
+pub(crate) struct Chunk<T: TaskFn<A>, A, const STOP: bool> {
+    bound: T::Bound,
+    limits: Limits,
+    index: usize,
+    span: Span,
+    /// There until somebody starts, sends or cancels the task.
+    items: Mutex<Option<Vec<A>>>,
+    /// There until the task is settled.
+    collector: Mutex<Option<Arc<dyn Collect<T::Output>>>>,
+}
+
+/// Which items of the call a chunk is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Span {
+    /// Position of the first.
+    pub(crate) start: usize,
+    /// How many.
+    pub(crate) len: usize,
+}
+
+/// The outcome of a chunk, not looked at yet.
+pub(crate) struct Ended<R> {
+    span: Span,
+    stop: bool,
+    how: How<R>,
+}
+
+enum How<R> {
+    /// Here, by this thread if an item failed.
+    Ran(Ran<R>, Option<Worker>),
+    Elsewhere(End),
+}
+
+fn ran_here<R>(ran: Ran<R>) -> How<R> {
+    let worker = (!ran.failures.is_empty()).then(Worker::this_thread);
+    How::Ran(ran, worker)
+}
+
+impl<T, A, const STOP: bool> Chunk<T, A, STOP>
+where
+    T: TaskFn<A>,
+{
+    pub(crate) fn new(
+        bound: T::Bound,
+        limits: Limits,
+        index: usize,
+        start: usize,
+        items: Vec<A>,
+        collector: Arc<dyn Collect<T::Output>>,
+    ) -> Arc<Chunk<T, A, STOP>> {
+        let span = Span { start, len: items.len() };
+        let (items, collector) = (Mutex::new(Some(items)), Mutex::new(Some(collector)));
+        Arc::new(Chunk { bound, limits, index, span, items, collector })
+    }
+
+    fn settle(&self, how: How<T::Output>) {
+        let collector = lock(&self.collector).take();
+        if let Some(collector) = collector {
+            collector.collect(self.index, Ended { span: self.span, stop: STOP, how });
+        }
+    }
+
+    fn run_items(&self, items: Vec<A>) {
+        let lent = lock(&self.collector).as_ref().and_then(|collector| collector.lend(self.index));
+        let Some(mut gathered) = lent else {
+            return self.settle(ran_here(Ran::of::<T, A>(&self.bound, items, STOP)));
+        };
+        let before = gathered.len();
+        let mut items = items.into_iter();
+        let ran = outcome::extend::<T, A>(&mut gathered, &self.bound, &mut items);
+        // After a panic some are left; they are the user's to drop, and may panic too.
+        let _ = panics::catch(|| drop(items));
+        match ran {
+            Ok(()) => {
+                let collector = lock(&self.collector).take();
+                if let Some(collector) = collector {
+                    collector.take_back(gathered);
+                }
+            }
+            Err(panic) => {
+                let failures = vec![(gathered.len() - before, Failure::Panicked(panic))];
+                let _ = panics::catch(|| gathered.truncate(before));
+                let collector = lock(&self.collector).clone();
+                if let Some(collector) = collector {
+                    collector.return_lent(gathered);
+                }
+                self.settle(ran_here(Ran { values: Vec::new(), failures }));
+            }
+        }
+    }
+}
+
+impl<T, A, const STOP: bool> Work for Chunk<T, A, STOP>
+where
+    T: TaskFn<A>,
+    T::Output: Serialize + DeserializeOwned + Send + 'static,
+    A: Serialize + DeserializeOwned + Send + 'static,
+{
+    fn run(self: Arc<Self>) {
+        let wanted = self.wanted();
+        let items = lock(&self.items).take();
+        if !wanted {
+            self.settle(How::Elsewhere(End::Failed(Error::new(ErrorKind::Cancelled, ""))));
+        } else if let Some(items) = items {
+            self.run_items(items);
+        }
+    }
+
+    fn request(&self) -> Result<Option<Request>> {
+        let Some(items) = lock(&self.items).take() else { return Ok(None) };
+        let input = encode(items)?;
+        let context = carry::<T, A>(&self.bound)?;
+        Ok(Some(Request { entry: shim::chunk::<T, A, STOP>, context, input }))
+    }
+
+    fn end(self: Arc<Self>, end: End) {
+        let items = lock(&self.items).take();
+        drop(items); // The user's, if they were never used: not under the lock.
+        self.settle(How::Elsewhere(end));
+    }
+
+    fn wanted(&self) -> bool {
+        lock(&self.collector).as_ref().is_some_and(|collector| collector.wanted(self.index))
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+}
+
+impl<R> Ended<R> {
+    /// Whether some item gave no value, as far as can be told without decoding.
+    pub(crate) fn has_failed(&self) -> bool {
+        match &self.how {
+            How::Ran(ran, _) => !ran.failures.is_empty(),
+            How::Elsewhere(End::Failed(_)) => true,
+            How::Elsewhere(End::Reply { status, .. }) => *status != Status::Value as u32,
+        }
+    }
+
+    /// Whether the values are all here, so that joining them runs none of the user's code.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(&self.how, How::Ran(ran, _) if ran.failures.is_empty())
+    }
+
+    /// Moves the values of a whole chunk behind `all`.
+    pub(crate) fn append_to(self, all: &mut Vec<R>) {
+        if let How::Ran(mut ran, _) = self.how {
+            all.append(&mut ran.values);
+        }
+    }
+
+    /// How many items the chunk has.
+    pub(crate) fn len(&self) -> usize {
+        self.span.len
+    }
+
+    /// The outcome of a chunk that will never run.
+    pub(crate) fn lost(error: Error) -> Ended<R> {
+        Ended { span: Span { start: 0, len: 0 }, stop: true, how: How::Elsewhere(End::Failed(error)) }
+    }
+}
+
+impl<R: DeserializeOwned + Send + 'static> Ended<R> {
+    /// All the values, or the first failure.
+    pub(crate) fn into_values(self) -> Result<Vec<R>> {
+        let start = self.span.start;
+        let (ran, worker) = self.into_ran()?;
+        match ran.failures.into_iter().next() {
+            None => Ok(ran.values),
+            Some((at, failure)) => Err(Error::from(failure).by(worker.as_ref()).with_item(start + at)),
+        }
+    }
+
+    /// A result for each item, in order.
+    pub(crate) fn into_results(self) -> Results<R> {
+        let span = self.span;
+        match self.into_ran() {
+            Ok((ran, worker)) => Results {
+                worker,
+                next: span.start,
+                end: span.start + ran.values.len() + ran.failures.len(),
+                start: span.start,
+                values: ran.values.into_iter(),
+                failures: ran.failures.into_iter(),
+                failure: None,
+                lost: None,
+            }
+            .primed(),
+            Err(error) => Results {
+                worker: None,
+                next: span.start,
+                end: span.start + span.len.max(1),
+                start: span.start,
+                values: Vec::new().into_iter(),
+                failures: Vec::new().into_iter(),
+                failure: None,
+                lost: Some(error),
+            },
+        }
+    }
+
+    fn into_ran(self) -> Result<(Ran<R>, Option<Worker>)> {
+        let Span { start, len } = self.span;
+        let (ran, worker) = match self.how {
+            How::Ran(ran, worker) => return Ok((ran, worker)),
+            How::Elsewhere(End::Failed(error)) if len == 0 => return Err(error),
+            How::Elsewhere(End::Failed(error)) => return Err(error.with_item(start)),
+            How::Elsewhere(End::Reply { status, output, worker }) => {
+                let worker = worker.map(|worker| *worker);
+                let ran = received(status, output);
+                (ran.map_err(|error| error.by(worker.as_ref()).with_item(start))?, worker)
+            }
+        };
+        if is_whole(&ran, len, self.stop) {
+            Ok((ran, worker))
+        } else {
+            let text = format!("the worker's reply does not fit a chunk of {len} items");
+            Err(Error::new(ErrorKind::Decode, text).with_item(start))
+        }
+    }
+}
+
+/// Decodes a worker's reply for a chunk.
+fn received<R: DeserializeOwned + Send + 'static>(status: u32, output: Payload) -> Result<Ran<R>> {
+    match Status::from_word(status) {
+        Some(Status::Value) => Ok(Ran { values: decode(output)?, failures: Vec::new() }),
+        Some(Status::Mixed) => decode(output),
+        Some(Status::Failed) => Err(decode::<Failure>(output)?.into()),
+        None => Err(unknown_status(status)),
+    }
+}
+
+/// Whether each item is accounted for exactly once: a worker's word is not taken for it.
+fn is_whole<R>(ran: &Ran<R>, len: usize, stop: bool) -> bool {
+    let ascending = ran.failures.windows(2).all(|pair| pair[0].0 < pair[1].0);
+    let inside = ran.failures.iter().all(|(at, _)| *at < len);
+    let total = ran.values.len().checked_add(ran.failures.len());
+    let stopped = stop && ran.failures.len() == 1 && ran.values.is_empty();
+    ascending && inside && (total == Some(len) || stopped)
+}
+
+/// The results of a chunk's items, in order.
+pub(crate) struct Results<R> {
+    /// Who ran them, if an item failed.
+    worker: Option<Worker>,
+    start: usize,
+    next: usize,
+    end: usize,
+    values: std::vec::IntoIter<R>,
+    failures: std::vec::IntoIter<(usize, Failure)>,
+    /// The next of `failures`, with its position within the chunk.
+    failure: Option<(usize, Failure)>,
+    /// The whole chunk is lost: each item gets this.
+    lost: Option<Error>,
+}
+
+impl<R> Results<R> {
+    fn primed(mut self) -> Results<R> {
+        self.failure = self.failures.next();
+        self
+    }
+}
+
+impl<R> Iterator for Results<R> {
+    type Item = Result<R>;
+
+    fn next(&mut self) -> Option<Result<R>> {
+        if self.next >= self.end {
+            return None;
+        }
+        let item = self.next;
+        self.next += 1;
+        if let Some(error) = &self.lost {
+            return Some(Err(match self.next == self.end {
+                true => self.lost.take()?.with_item(item),
+                false => error.duplicate().with_item(item),
+            }));
+        }
+        match self.failure.take_if(|(at, _)| self.start + *at == item) {
+            Some((_, failure)) => {
+                self.failure = self.failures.next();
+                Some(Err(Error::from(failure).by(self.worker.as_ref()).with_item(item)))
+            }
+            None => self.values.next().map(Ok),
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! The task of `apply` and `apply_async`: one item, its result, and the handle's view of both, in
+//! one allocation.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::{DeserializeOwned, Error as _};
+
+use crate::backend::Backend;
+use crate::codec::{self, CodecError};
+use crate::error::{Error, ErrorKind, Result, Worker};
+use crate::event::Event;
+use crate::function::{Carried, TaskFn};
+use crate::handle::Pending;
+use crate::outcome::{Failure, Status};
+use crate::panics;
+use crate::scratch::with_scratch;
+use crate::shim;
+use crate::slot::{AsSlot, Callback, Raw, Slot};
+use crate::work::{End, Limits, Payload, Request, Task, Work};
+
+pub(crate) struct One<T: TaskFn<A>, A> {
+    bound: T::Bound,
+    limits: Limits,
+    slot: Slot<A, T::Output, OneRaw<T::Output>>,
+}
+
+pub(crate) enum OneRaw<R> {
+    Value(R),
+    Ended(End),
+}
+
+impl<R: DeserializeOwned + Send + 'static> Raw<R> for OneRaw<R> {
+    fn finish(self) -> Result<R> {
+        match self {
+            OneRaw::Value(value) => Ok(value),
+            OneRaw::Ended(End::Failed(error)) => Err(error),
+            OneRaw::Ended(End::Reply { status, output, worker }) => match Status::from_word(status) {
+                Some(Status::Value) => decode(output),
+                Some(Status::Failed) => Err(Error::from(decode::<Failure>(output)?).by(worker.as_deref())),
+                _ => Err(unknown_status(status)),
+            },
+        }
+    }
+}
+
+pub(crate) fn unknown_status(status: u32) -> Error {
+    Error::new(ErrorKind::Decode, format!("the worker's reply has the unknown status {status}"))
+}
+
+/// Decodes what a worker sent.
+pub(crate) fn decode<V: DeserializeOwned + 'static>(output: Payload) -> Result<V> {
+    let decoded = panics::catch(|| match output {
+        Payload::Heap(bytes) if codec::is_plain::<V>() => {
+            codec::from_plain(bytes).unwrap_or_else(|| Err(CodecError::custom("not a plain value")))
+        }
+        other => codec::from_plain_slice(other.as_slice()).unwrap_or_else(|| codec::decode(other.as_slice())),
+    });
+    match decoded {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => {
+            Err(Error::new(ErrorKind::Decode, format!("the result: {error}")).with_source(error))
+        }
+        Err(panic) => Err(Error::panicked(panic)),
+    }
+}
+
+/// Encodes a value to be sent; an array is moved. The panics of the user's code are errors.
+pub(crate) fn encode<V: Serialize + Send + 'static>(value: V) -> Result<Payload> {
+    let encoded = panics::catch(|| match codec::into_plain(value) {
+        Ok(plain) => Ok(Payload::Plain(plain)),
+        Err(value) => with_scratch(|scratch| {
+            codec::encode(&value, scratch)?;
+            Ok(match scratch.len() {
+                0..=Payload::INLINE => Payload::copy_of(scratch),
+                _ => Payload::Heap(std::mem::take(scratch)),
+            })
+        }),
+    });
+    match encoded {
+        Ok(Ok(payload)) => Ok(payload),
+        Ok(Err(error)) => Err(encode_error("the argument", error)),
+        Err(panic) => Err(Error::panicked(panic)),
+    }
+}
+
+/// Encodes what is bound to a function. The panics of the user's code are errors.
+pub(crate) fn carry<T: TaskFn<A>, A>(bound: &T::Bound) -> Result<Option<Carried>> {
+    match panics::catch(|| T::carry(bound)) {
+        Ok(carried) => carried.map_err(|error| encode_error("the context", error)),
+        Err(panic) => Err(Error::panicked(panic)),
+    }
+}
+
+fn encode_error(what: &str, error: CodecError) -> Error {
+    Error::new(ErrorKind::Encode, format!("{what}: {error}")).with_source(error)
+}
+
+impl<T, A> One<T, A>
+where
+    T: TaskFn<A>,
+    T::Output: Serialize + DeserializeOwned + Send + 'static,
+    A: Serialize + DeserializeOwned + Send + 'static,
+{
+    pub(crate) fn new(f: T, arg: A, limits: Limits) -> Arc<One<T, A>> {
+        let bound = f.bind();
+        Arc::new(One { bound, limits, slot: Slot::new(Some(arg)) })
+    }
+
+    fn settle(self: &Arc<Self>, raw: OneRaw<T::Output>) -> bool {
+        self.slot.settle(raw, || self.clone())
+    }
+}
+
+impl<T, A> Work for One<T, A>
+where
+    T: TaskFn<A>,
+    T::Output: Serialize + DeserializeOwned + Send + 'static,
+    A: Serialize + DeserializeOwned + Send + 'static,
+{
+    fn run(self: Arc<Self>) {
+        if let Some(arg) = self.slot.take_arg() {
+            self.settle(match panics::catch(|| T::call(&self.bound, arg)) {
+                Ok(value) => OneRaw::Value(value),
+                Err(panic) => {
+                    OneRaw::Ended(End::Failed(Error::panicked(panic).by(Some(&Worker::this_thread()))))
+                }
+            });
+        }
+    }
+
+    fn request(&self) -> Result<Option<Request>> {
+        let Some(arg) = self.slot.take_arg() else { return Ok(None) };
+        let input = encode(arg)?;
+        let context = carry::<T, A>(&self.bound)?;
+        Ok(Some(Request { entry: shim::one::<T, A>, context, input }))
+    }
+
+    fn end(self: Arc<Self>, end: End) {
+        self.settle(OneRaw::Ended(end));
+    }
+
+    fn wanted(&self) -> bool {
+        self.slot.is_pending()
+    }
+
+    fn limits(&self) -> Limits {
+        self.limits
+    }
+}
+
+impl<T, A> AsSlot<A, T::Output, OneRaw<T::Output>> for One<T, A>
+where
+    T: TaskFn<A>,
+    T::Output: Serialize + DeserializeOwned + Send + 'static,
+    A: Serialize + DeserializeOwned + Send + 'static,
+{
+    fn as_slot(&self) -> &Slot<A, T::Output, OneRaw<T::Output>> {
+        &self.slot
+    }
+}
+
+impl<T, A> Pending<T::Output> for One<T, A>
+where
+    T: TaskFn<A>,
+    T::Output: Serialize + DeserializeOwned + Send + 'static,
+    A: Serialize + DeserializeOwned + Send + 'static,
+{
+    fn event(&self) -> &Event {
+        &self.slot.event
+    }
+
+    fn take(&self) -> Result<T::Output> {
+        self.slot.take()
+    }
+
+    fn look(&self, show: &mut dyn FnMut(&Result<T::Output>)) {
+        self.slot.look(show);
+    }
+
+    fn on_end(&self, callback: Callback<T::Output>, backend: &Arc<dyn Backend>) {
+        self.slot.on_end(callback, backend);
+    }
+
+    fn cancel(self: Arc<Self>, backend: &dyn Backend) -> bool {
+        let cancelled = self.settle(OneRaw::Ended(End::Failed(Error::new(ErrorKind::Cancelled, ""))));
+        if cancelled {
+            backend.forget(&(self as Task));
+        }
+        cancelled
+    }
+}

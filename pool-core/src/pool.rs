@@ -1,0 +1,261 @@
+//! The pool's surface.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::backend::AnyPool;
+use crate::chunk::Chunk;
+use crate::error::{Error, Result};
+use crate::function::{Star, StarFn, TaskFn, star};
+use crate::gather::Gather;
+use crate::handle::{AsyncResult, Pending};
+use crate::imap::{IMap, Order};
+use crate::one::One;
+use crate::options::View;
+
+/// What can be sent to a worker and back: any owned serde type.
+///
+/// It is implemented for every type that qualifies.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be sent to a worker",
+    label = "not `Serialize + DeserializeOwned + Send + 'static`",
+    note = "arguments and results of tasks own their data and implement serde's `Serialize` and `Deserialize`"
+)]
+pub trait Message: Serialize + DeserializeOwned + Send + 'static {}
+
+impl<T: Serialize + DeserializeOwned + Send + 'static> Message for T {}
+
+/// A pool of workers: give it a function and items, and the work runs on them.
+///
+/// The model is Python's `multiprocessing.Pool`. The functions that may be given are described at
+/// [`TaskFn`]; [`Message`] says what may be their arguments and results. Each method is the same on
+/// processes and on threads.
+///
+/// A task that fails (its function panicked, its worker died, its value does not decode) is an error
+/// of that item; the pool and every other task go on.
+pub trait Pool: AnyPool {
+    /// Runs `f(arg)` on a worker and waits for the result.
+    ///
+    /// # Errors
+    /// Whatever the task ended with.
+    fn apply<F, A>(&self, f: F, arg: A) -> Result<F::Output>
+    where
+        F: TaskFn<A>,
+        A: Message,
+        F::Output: Message,
+    {
+        let task = One::<F, A>::new(f, arg, self.options().limits);
+        let backend = self.backend();
+        backend.submit(task.clone());
+        backend.wait(task.event(), None);
+        task.take()
+    }
+
+    /// Starts `f(arg)` on a worker and returns at once.
+    fn apply_async<F, A>(&self, f: F, arg: A) -> AsyncResult<F::Output>
+    where
+        F: TaskFn<A>,
+        A: Message,
+        F::Output: Message,
+    {
+        let task = One::<F, A>::new(f, arg, self.options().limits);
+        self.backend().submit(task.clone());
+        AsyncResult::new(task, self.backend().clone())
+    }
+
+    /// Runs `f` on every item and gives the results in the order of the items.
+    ///
+    /// The items are sent in chunks, by default four per worker, or more where those would be larger than
+    /// 256 KiB. All of the input is taken at once;
+    /// see [`imap`](Pool::imap) for inputs that are large or endless.
+    ///
+    /// # Errors
+    /// Of the items that failed, the error of the first in input order; [`Error::item`] is its
+    /// position. Chunks that had not begun by then are not begun.
+    fn map<F, I>(&self, f: F, items: I) -> Result<Vec<F::Output>>
+    where
+        I: IntoIterator,
+        F: TaskFn<I::Item>,
+        I::Item: Message,
+        F::Output: Message,
+    {
+        self.map_async(f, items).get()
+    }
+
+    /// Starts [`map`](Pool::map) and returns when the whole input is taken.
+    fn map_async<F, I>(&self, f: F, items: I) -> AsyncResult<Vec<F::Output>>
+    where
+        I: IntoIterator,
+        F: TaskFn<I::Item>,
+        I::Item: Message,
+        F::Output: Message,
+    {
+        let items = items.into_iter();
+        let gather = Gather::new(items.size_hint().0);
+        let bound = f.bind();
+        let sent = match items.size_hint() {
+            (least, Some(most)) if least == most => {
+                send_chunks::<F, _, _>(self, &gather, bound, items, least)
+            }
+            _ => {
+                let items: Vec<I::Item> = items.collect();
+                let count = items.len();
+                send_chunks::<F, _, _>(self, &gather, bound, items.into_iter(), count)
+            }
+        };
+        if let Err(error) = sent {
+            gather.fail(error);
+        }
+        AsyncResult::new(gather, self.backend().clone())
+    }
+
+    /// Runs `f` on every item and gives the results one by one, in the order of the items.
+    ///
+    /// The input is taken lazily, never more than the [`window`](Pool::window) ahead of what was given,
+    /// so it may be endless. Work starts at once, not with the first `next`. A failed item is an `Err`
+    /// in its place, and the iterator goes on.
+    fn imap<F, I>(&self, f: F, items: I) -> IMap<F, I::IntoIter>
+    where
+        I: IntoIterator,
+        F: TaskFn<I::Item>,
+        I::Item: Message,
+        F::Output: Message,
+    {
+        IMap::new(self.backend(), self.options(), Order::Input, f, items.into_iter())
+    }
+
+    /// As [`imap`](Pool::imap), with the results in the order in which they arrive.
+    fn imap_unordered<F, I>(&self, f: F, items: I) -> IMap<F, I::IntoIter>
+    where
+        I: IntoIterator,
+        F: TaskFn<I::Item>,
+        I::Item: Message,
+        F::Output: Message,
+    {
+        IMap::new(self.backend(), self.options(), Order::Arrival, f, items.into_iter())
+    }
+
+    /// As [`map`](Pool::map), for a function of several arguments: each item is a tuple of them.
+    ///
+    /// # Errors
+    /// As [`map`](Pool::map).
+    fn starmap<F, I>(&self, f: F, items: I) -> Result<Vec<F::Output>>
+    where
+        I: IntoIterator,
+        F: StarFn<I::Item>,
+        I::Item: Message,
+        F::Output: Message,
+    {
+        self.starmap_async(f, items).get()
+    }
+
+    /// As [`map_async`](Pool::map_async), for a function of several arguments.
+    fn starmap_async<F, I>(&self, f: F, items: I) -> AsyncResult<Vec<F::Output>>
+    where
+        I: IntoIterator,
+        F: StarFn<I::Item>,
+        I::Item: Message,
+        F::Output: Message,
+    {
+        self.map_async::<Star<F>, I>(star(f), items)
+    }
+
+    /// A view whose calls put `items` items into each task.
+    ///
+    /// More items per task cost less overhead each; fewer spread better over the workers, and lose
+    /// less when a worker dies. 0 is an error of the call.
+    fn chunk_size(&self, items: usize) -> View {
+        View::of(self, |options| options.chunk_size = Some(items))
+    }
+
+    /// A view whose `imap`s hold at most `items` items between input and output. 0 is an error of the
+    /// call.
+    fn window(&self, items: usize) -> View {
+        View::of(self, |options| options.window = Some(items))
+    }
+
+    /// A view whose tasks may run for at most `limit` each, from when they start in a worker; waiting
+    /// for a worker does not count.
+    ///
+    /// On a process pool the worker of a task that runs longer is killed and replaced, alone; on a
+    /// thread pool, where nothing can be killed, the thread is left behind and replaced. Either way the
+    /// task ends with [`TimedOut`](crate::ErrorKind::TimedOut).
+    fn timeout(&self, limit: Duration) -> View {
+        View::of(self, |options| options.limits.timeout = Some(limit))
+    }
+
+    /// A view whose tasks are tried again, up to `times` times, when their worker died. A panic or a
+    /// time-out is never tried again. A thread does not die alone, so on a thread pool there is
+    /// nothing to try again.
+    fn retries(&self, times: u32) -> View {
+        View::of(self, |options| options.limits.retries = times)
+    }
+
+    /// How many workers the pool keeps.
+    fn workers(&self) -> usize {
+        self.backend().workers()
+    }
+
+    /// Takes no more tasks; those submitted are still done, and then the workers leave.
+    fn close(&self) {
+        self.backend().close();
+    }
+
+    /// Takes no more tasks, drops those that wait and stops the workers: processes are killed, threads
+    /// finish the task in hand. Every handle ends.
+    fn terminate(&self) {
+        self.backend().terminate();
+    }
+
+    /// Waits until all workers are gone. Call [`close`](Pool::close) or
+    /// [`terminate`](Pool::terminate) first.
+    ///
+    /// # Errors
+    /// [`StillOpen`](crate::ErrorKind::StillOpen) when neither was called.
+    fn join(&self) -> Result<()> {
+        self.backend().join()
+    }
+}
+
+impl<P: AnyPool + ?Sized> Pool for P {}
+
+fn send_chunks<F, A, P>(
+    pool: &P,
+    gather: &Arc<Gather<F::Output>>,
+    bound: F::Bound,
+    mut items: impl Iterator<Item = A>,
+    count: usize,
+) -> std::result::Result<(), Error>
+where
+    P: AnyPool + ?Sized,
+    F: TaskFn<A>,
+    A: Message,
+    F::Output: Message,
+{
+    let (backend, options) = (pool.backend(), pool.options());
+    let size = options.map_chunk::<A>(count, backend.workers())?;
+    let mut start = 0;
+    for index in 0.. {
+        let chunk: Vec<A> = items.by_ref().take(size).collect();
+        if chunk.is_empty() {
+            break;
+        }
+        gather.expect_one();
+        let len = chunk.len();
+        backend.submit(Chunk::<F, A, true>::new(
+            bound.clone(),
+            options.limits,
+            index,
+            start,
+            chunk,
+            gather.clone(),
+        ));
+        backend.between_chunks();
+        start += len;
+    }
+    gather.seal();
+    Ok(())
+}

@@ -1,0 +1,132 @@
+//! How a function crosses to another process without its bytes.
+//!
+//! A `fn` item or a capture-free closure is a type without content: any process of the same build
+//! can call it, given only the address of code that was instantiated for that type. This file makes
+//! that code. [`one`] and [`chunk`] are instantiated where the user calls the pool, and their
+//! address, relative to the program's image, is what a request carries; there they decode the
+//! argument, conjure the function out of its type, run it, and encode what came of it.
+//!
+//! It is the one file of this crate with `unsafe`, and that is one expression: [`conjure`].
+
+#![allow(unsafe_code)]
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::codec;
+use crate::function::{ContextSlot, TaskFn};
+use crate::outcome::{Failure, Ran, Status};
+use crate::panics;
+use crate::scratch::with_scratch;
+
+/// The typed entry of a task function, as a worker calls it: the word of a [`ContextSlot`], the
+/// context's bytes when it is fresh, the encoded argument, and where to put the [`Status`] and
+/// encoding of what came of it (called exactly once).
+///
+/// It is made of nothing but primitive types, so that a transport can carry it without knowing
+/// what a task is.
+pub type Entry = fn(slot: u32, context: &[u8], input: &[u8], output: &mut dyn FnMut(u32, &[u8]));
+
+/// Takes a task function out of the caller's hands for ever, which is what lets [`conjure`] lend it.
+///
+/// Refuses, when the program is built, a function that carries data.
+pub(crate) fn give_up<F: Send + Sync + 'static>(f: F) {
+    const {
+        assert!(
+            size_of::<F>() == 0 && !std::mem::needs_drop::<F>(),
+            "a task function must capture nothing, because another process cannot have what it captured: \
+             bind data with `with(context, |context, x| ..)`, and pass a `fn` item rather than a `fn` pointer"
+        );
+    }
+    std::mem::forget(f);
+}
+
+/// A reference to the task function of type `F`.
+#[inline(always)]
+pub(crate) fn conjure<F: Send + Sync + 'static>() -> &'static F {
+    const { assert!(size_of::<F>() == 0) }
+    // SAFETY: F has no bytes (asserted), so a well-aligned dangling pointer is a valid place for it.
+    // A value of it existed and was given up: `conjure` is reached only from `TaskFn::call` of a
+    // function that passed `give_up`, in this process or in the one of the same build that asked for
+    // it. F: Sync allows to share it between threads, F: 'static to do so for ever.
+    unsafe { std::ptr::NonNull::<F>::dangling().as_ref() }
+}
+
+/// The entry for one item.
+pub(crate) fn one<T, A>(slot: u32, context: &[u8], input: &[u8], output: &mut dyn FnMut(u32, &[u8]))
+where
+    T: TaskFn<A>,
+    T::Output: Serialize + 'static,
+    A: DeserializeOwned + 'static,
+{
+    serve(output, |output| {
+        let bound = T::receive(ContextSlot::from_word(slot), context).map_err(Failure::undecodable)?;
+        let arg: A = decode(input)?;
+        let value = panics::catch(|| T::call(&bound, arg)).map_err(Failure::Panicked)?;
+        encode(&value, Status::Value, output)
+    });
+}
+
+/// The entry for a chunk of items. `STOP`: the first failure ends the chunk.
+pub(crate) fn chunk<T, A, const STOP: bool>(
+    slot: u32,
+    context: &[u8],
+    input: &[u8],
+    output: &mut dyn FnMut(u32, &[u8]),
+) where
+    T: TaskFn<A>,
+    T::Output: Serialize + 'static,
+    A: DeserializeOwned + 'static,
+{
+    serve(output, |output| {
+        let bound = T::receive(ContextSlot::from_word(slot), context).map_err(Failure::undecodable)?;
+        let items: Vec<A> = decode(input)?;
+        let ran = Ran::of::<T, A>(&bound, items, STOP);
+        match ran.failures.is_empty() {
+            true => encode(&ran.values, Status::Value, output),
+            false => encode(&ran, Status::Mixed, output),
+        }
+    });
+}
+
+/// Runs `body`; whatever of the user's code panics in it (decoding, encoding, dropping), the one
+/// outcome is put out.
+fn serve(
+    output: &mut dyn FnMut(u32, &[u8]),
+    body: impl FnOnce(&mut dyn FnMut(u32, &[u8])) -> Result<(), Failure>,
+) {
+    let mut done = false;
+    let mut once = |status: u32, bytes: &[u8]| {
+        if !std::mem::replace(&mut done, true) {
+            output(status, bytes);
+        }
+    };
+    let failure = match panics::catch(|| body(&mut once)) {
+        Ok(Ok(())) => return,
+        Ok(Err(failure)) => failure,
+        Err(panic) => Failure::Panicked(panic),
+    };
+    let mut bytes = Vec::new();
+    // Three strings and a number: it cannot fail to encode, and an empty failure would still be one.
+    let _ = codec::encode(&failure, &mut bytes);
+    once(Status::Failed as u32, &bytes);
+}
+
+fn decode<V: DeserializeOwned + 'static>(input: &[u8]) -> Result<V, Failure> {
+    codec::from_plain_slice(input).unwrap_or_else(|| codec::decode(input)).map_err(Failure::undecodable)
+}
+
+fn encode<V: Serialize + 'static>(
+    value: &V,
+    status: Status,
+    output: &mut dyn FnMut(u32, &[u8]),
+) -> Result<(), Failure> {
+    if codec::with_plain(value, |bytes| output(status as u32, bytes)).is_some() {
+        return Ok(());
+    }
+    with_scratch(|scratch| {
+        codec::encode(value, scratch).map_err(Failure::unencodable)?;
+        output(status as u32, scratch);
+        Ok(())
+    })
+}

@@ -1,0 +1,192 @@
+//! The place where a task's argument waits for a worker, and then its result for the caller.
+//!
+//! | phase    | meaning                                      | moved by                        |
+//! |----------|----------------------------------------------|---------------------------------|
+//! | Pending  | no outcome yet; the argument, until it is taken | `take_arg`, `settle`         |
+//! | Calling  | it is out, being shown to callbacks          | `settle`, `look`                |
+//! | Raw      | an outcome nobody has looked at: not decoded | `settle`                        |
+//! | Ready    | decoded                                      | `look`, the callbacks           |
+//! | Taken    | moved out                                    | `take`                          |
+//!
+//! The outcome is decoded where it is wanted, on the caller's thread, so that a result which does
+//! not decode fails that call and nothing else. The event is set last: callbacks have run when
+//! `get` returns, as in Python.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, ThreadId};
+
+use crate::backend::Backend;
+use crate::error::{Error, ErrorKind, Result};
+use crate::event::Event;
+use crate::lock;
+
+/// An outcome that becomes a result when somebody wants it.
+pub(crate) trait Raw<V>: Send + 'static {
+    /// Decodes and gathers. Runs the user's decoding code, whose panics it returns as errors.
+    fn finish(self) -> Result<V>;
+}
+
+pub(crate) type Callback<V> = Box<dyn FnOnce(&Result<V>) + Send>;
+
+/// `A`: the argument, `V`: the value, `P`: the outcome as it comes.
+pub(crate) struct Slot<A, V, P> {
+    pub(crate) event: Event,
+    inner: Mutex<Inner<A, V, P>>,
+}
+
+struct Inner<A, V, P> {
+    phase: Phase<A, V, P>,
+    /// There once somebody wants to be called back, until that is done.
+    listeners: Option<Box<Listeners<V>>>,
+}
+
+struct Listeners<V> {
+    callbacks: Vec<Callback<V>>,
+    /// Runs them.
+    backend: Arc<dyn Backend>,
+}
+
+enum Phase<A, V, P> {
+    Pending(Option<A>),
+    /// By which thread, once one has begun.
+    Calling(Option<ThreadId>),
+    Raw(P),
+    Ready(Result<V>),
+    Taken,
+}
+
+impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
+    pub(crate) fn new(arg: Option<A>) -> Slot<A, V, P> {
+        let inner = Inner { phase: Phase::Pending(arg), listeners: None };
+        Slot { event: Event::new(), inner: Mutex::new(inner) }
+    }
+
+    pub(crate) fn is_pending(&self) -> bool {
+        !self.event.is_set() && matches!(lock(&self.inner).phase, Phase::Pending(_))
+    }
+
+    /// The argument, for whoever takes the task on first.
+    #[inline]
+    pub(crate) fn take_arg(&self) -> Option<A> {
+        match &mut lock(&self.inner).phase {
+            Phase::Pending(arg) => arg.take(),
+            _ => None,
+        }
+    }
+
+    /// Puts the outcome in, the first time; returns whether this was it. `this` gives the slot
+    /// again to the callbacks, which run on another thread.
+    #[inline]
+    pub(crate) fn settle<S>(&self, raw: P, this: impl FnOnce() -> Arc<S>) -> bool
+    where
+        S: AsSlot<A, V, P>,
+    {
+        let mut inner = lock(&self.inner);
+        if !matches!(inner.phase, Phase::Pending(_)) {
+            drop(inner);
+            drop(raw); // Perhaps the user's value: not under the lock.
+            return false;
+        }
+        if let Some(backend) = inner.listeners.as_ref().map(|listeners| listeners.backend.clone()) {
+            let last = std::mem::replace(&mut inner.phase, Phase::Calling(None));
+            drop(inner);
+            drop(last);
+            let this = this();
+            backend.run_callback(Box::new(move || {
+                let slot = this.as_slot();
+                slot.show(raw.finish(), |_| ());
+                slot.event.set();
+            }));
+            return true;
+        }
+        let last = std::mem::replace(&mut inner.phase, Phase::Raw(raw));
+        drop(inner);
+        self.event.set();
+        drop(last); // Perhaps the user's argument, never used: not under the lock.
+        true
+    }
+
+    /// Shows a result that is out of the slot, to `first` and to the callbacks, and puts it in.
+    fn show(&self, result: Result<V>, first: impl FnOnce(&Result<V>)) {
+        lock(&self.inner).phase = Phase::Calling(Some(thread::current().id()));
+        first(&result);
+        loop {
+            let listeners = {
+                let mut inner = lock(&self.inner);
+                let Some(listeners) = inner.listeners.take() else {
+                    inner.phase = Phase::Ready(result);
+                    return;
+                };
+                listeners
+            };
+            listeners.callbacks.into_iter().for_each(|callback| call_one(callback, &result));
+        }
+    }
+
+    /// Calls back when there is a result; at once, here, when there is one already.
+    pub(crate) fn on_end(&self, callback: Callback<V>, backend: &Arc<dyn Backend>) {
+        {
+            let mut inner = lock(&self.inner);
+            if matches!(inner.phase, Phase::Pending(_) | Phase::Calling(_)) {
+                let new = || Box::new(Listeners { callbacks: Vec::new(), backend: backend.clone() });
+                inner.listeners.get_or_insert_with(new).callbacks.push(callback);
+                return;
+            }
+        }
+        self.look(|result| call_one(callback, result));
+    }
+
+    /// Shows the result, decoded, without taking it; nothing is shown when it was taken.
+    pub(crate) fn look(&self, show: impl FnOnce(&Result<V>)) {
+        // The result is out of the slot while it is decoded and shown: that runs the user's code.
+        match self.take_out(|| Phase::Calling(Some(thread::current().id()))) {
+            Some(Phase::Raw(raw)) => self.show(raw.finish(), show),
+            Some(Phase::Ready(result)) => self.show(result, show),
+            _ => {}
+        }
+    }
+
+    /// Moves the result out, decoding it. Not to be called while it is pending.
+    #[inline]
+    pub(crate) fn take(&self) -> Result<V> {
+        match self.take_out(|| Phase::Taken) {
+            Some(Phase::Raw(raw)) => raw.finish(),
+            Some(Phase::Ready(result)) => result,
+            _ => Err(Error::new(
+                ErrorKind::Taken,
+                "a result can be had once, and not from within its callback",
+            )),
+        }
+    }
+
+    /// Takes a Raw or Ready phase out, leaving `next`. Waits while another thread shows the result;
+    /// `None` when this thread does, or the result is gone.
+    fn take_out(&self, next: impl Fn() -> Phase<A, V, P>) -> Option<Phase<A, V, P>> {
+        loop {
+            {
+                let mut inner = lock(&self.inner);
+                match inner.phase {
+                    Phase::Raw(_) | Phase::Ready(_) => {
+                        return Some(std::mem::replace(&mut inner.phase, next()));
+                    }
+                    Phase::Calling(Some(by)) if by != thread::current().id() => {}
+                    _ => return None,
+                }
+            }
+            thread::yield_now();
+        }
+    }
+}
+
+/// Something that has a slot.
+pub(crate) trait AsSlot<A, V, P>: Send + Sync + 'static {
+    fn as_slot(&self) -> &Slot<A, V, P>;
+}
+
+/// A callback is the user's; its panic is reported and harms nobody.
+fn call_one<V>(callback: Callback<V>, result: &Result<V>) {
+    if catch_unwind(AssertUnwindSafe(|| callback(result))).is_err() {
+        eprintln!("pool: a result callback panicked; the result is not affected");
+    }
+}

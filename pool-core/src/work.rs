@@ -1,0 +1,125 @@
+//! A task as a backend sees it: something to run here, or to send elsewhere and settle.
+//!
+//! The typed halves ([`crate::one`], [`crate::chunk`]) are generic over the user's function and
+//! values; from here down everything is plain bytes, words and reference counts.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::codec::PlainBuf;
+use crate::error::{Error, Result, Worker};
+use crate::function::Carried;
+use crate::shim::Entry;
+
+/// One task: an item, or a chunk of items, of one call.
+///
+/// A task ends once. The first of `run` and `end` to settle it counts, whatever else happens to it
+/// later is dropped, so a backend may give up a task that is still running somewhere.
+pub trait Work: Send + Sync {
+    /// Runs the task on this thread and settles it. Does nothing when it was settled before.
+    fn run(self: Arc<Self>);
+
+    /// Takes the argument out and encodes it for a worker elsewhere. `None`: there is nothing to
+    /// send, because the task was settled before.
+    ///
+    /// # Errors
+    /// What the task is to be ended with, when it cannot be encoded.
+    fn request(&self) -> Result<Option<Request>>;
+
+    /// Settles the task with what came of it elsewhere.
+    fn end(self: Arc<Self>, end: End);
+
+    /// Whether anyone still wants the result: a settled or abandoned task need not be started.
+    fn wanted(&self) -> bool;
+
+    /// What the caller asked for.
+    fn limits(&self) -> Limits;
+}
+
+/// A reference to a task, as it is queued.
+pub type Task = Arc<dyn Work>;
+
+/// The options of a call that concern each of its tasks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// How long the task may run, from when it starts in a worker.
+    pub timeout: Option<Duration>,
+    /// How often the task is tried again after its worker died.
+    pub retries: u32,
+}
+
+/// What a worker elsewhere needs for a task.
+#[derive(Debug)]
+pub struct Request {
+    /// The code that decodes, runs and encodes.
+    pub entry: Entry,
+    /// The bound context, when the function has one.
+    pub context: Option<Carried>,
+    /// The encoded argument.
+    pub input: Payload,
+}
+
+/// What came of a task elsewhere.
+#[derive(Debug)]
+pub enum End {
+    /// The worker's reply: the word and bytes that the [`Entry`] put out. They are not trusted.
+    Reply {
+        /// The status word.
+        status: u32,
+        /// The encoded outcome.
+        output: Payload,
+        /// Who gave it; needed only for a status other than 0, which is that of a plain value.
+        worker: Option<Box<Worker>>,
+    },
+    /// There is no reply and will be none.
+    Failed(Error),
+}
+
+/// Encoded bytes on their way, moved and not copied where they were an array already.
+#[derive(Debug)]
+pub enum Payload {
+    /// Up to [`Payload::INLINE`] bytes, without an allocation.
+    Inline {
+        /// How many of them count.
+        len: u8,
+        /// The bytes.
+        bytes: [u8; Payload::INLINE],
+    },
+    /// Bytes on the heap.
+    Heap(Vec<u8>),
+    /// The user's own array or text, not yet copied.
+    Plain(PlainBuf),
+}
+
+impl Payload {
+    /// The most bytes that travel without an allocation.
+    pub const INLINE: usize = 40;
+
+    /// A copy of `bytes`.
+    pub fn copy_of(bytes: &[u8]) -> Payload {
+        if bytes.len() <= Payload::INLINE {
+            let mut inline = [0; Payload::INLINE];
+            inline[..bytes.len()].copy_from_slice(bytes);
+            Payload::Inline { len: bytes.len() as u8, bytes: inline }
+        } else {
+            Payload::Heap(bytes.to_vec())
+        }
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Payload::Inline { len, bytes } => &bytes[..usize::from(*len).min(Payload::INLINE)],
+            Payload::Heap(bytes) => bytes,
+            Payload::Plain(plain) => plain.as_ref(),
+        }
+    }
+
+    /// The bytes, moved where they are on the heap already.
+    pub fn into_vec(self) -> Vec<u8> {
+        match self {
+            Payload::Heap(bytes) => bytes,
+            other => other.as_slice().to_vec(),
+        }
+    }
+}
