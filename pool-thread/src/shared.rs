@@ -1,0 +1,231 @@
+//! What the pool's handle, its threads and its results share.
+//!
+//! | phase       | submit                 | a worker that finds a task | moved by    |
+//! |-------------|------------------------|----------------------------|-------------|
+//! | Running     | queues                 | runs it                    | `start`     |
+//! | Closing     | ends it: `Closed`      | runs it                    | `close`     |
+//! | Terminating | ends it: `Terminated`  | ends it: `Terminated`      | `terminate` |
+//!
+//! Workers drain a closed queue and leave.
+
+use std::collections::HashMap;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use pool_core::callbacks::Callbacks;
+use pool_core::work::{End, Task};
+use pool_core::{Backend, Error, ErrorKind, Event, Result};
+
+use crate::queue::Queue;
+use crate::timer::Timer;
+use crate::worker;
+
+pub(crate) struct Shared {
+    name: String,
+    workers: usize,
+    pub(crate) queue: Queue,
+    terminating: AtomicBool,
+    crew: Mutex<Crew>,
+    /// Notified when a thread has left the crew.
+    left: Condvar,
+    pub(crate) timer: Timer,
+    callbacks: Arc<Callbacks>,
+}
+
+/// The threads of the pool.
+#[derive(Default)]
+struct Crew {
+    /// Those that have not left, by their number; a thread that was left behind is not among them.
+    threads: HashMap<usize, JoinHandle<()>>,
+    /// Those that have left and are to be joined.
+    done: Vec<JoinHandle<()>>,
+    next: usize,
+}
+
+impl Shared {
+    pub(crate) fn start(workers: usize, name: String) -> Result<Arc<Shared>> {
+        let shared = Arc::new(Shared {
+            name,
+            workers,
+            queue: Queue::new(workers),
+            terminating: AtomicBool::new(false),
+            crew: Mutex::default(),
+            left: Condvar::new(),
+            timer: Timer::default(),
+            callbacks: Arc::default(),
+        });
+        for _ in 0..workers {
+            if let Err(error) = shared.add_worker() {
+                shared.terminate();
+                shared.wait_until_gone(None);
+                return Err(
+                    Error::new(ErrorKind::Os, format!("cannot start a thread: {error}")).with_source(error)
+                );
+            }
+        }
+        Ok(shared)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Starts one more thread.
+    pub(crate) fn add_worker(self: &Arc<Self>) -> io::Result<()> {
+        let mut crew = lock(&self.crew);
+        crew.next += 1;
+        let number = crew.next;
+        let shared = self.clone();
+        let thread = self.thread(format!("worker-{number}"), move || {
+            let _leave = Leave { shared: &shared, number };
+            worker::run(&shared, number);
+        })?;
+        crew.threads.insert(number, thread);
+        Ok(())
+    }
+
+    /// Starts a thread of this pool.
+    pub(crate) fn thread(
+        &self,
+        role: String,
+        body: impl FnOnce() + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        std::thread::Builder::new().name(format!("{}-{role}", self.name)).spawn(body)
+    }
+
+    /// Counts a thread out whose task will not end, and puts another in its place.
+    pub(crate) fn leave_behind(self: &Arc<Self>, number: usize) {
+        drop(lock(&self.crew).threads.remove(&number));
+        self.left.notify_all();
+        if !self.is_terminating() && self.add_worker().is_err() {
+            eprintln!(
+                "pool: {}: no thread to replace one that was left behind; going on with fewer",
+                self.name
+            );
+        }
+    }
+
+    pub(crate) fn is_terminating(&self) -> bool {
+        // ORDERING: pairs with the store in `terminate`; what was queued before it is drained there.
+        self.terminating.load(Acquire)
+    }
+
+    pub(crate) fn refusal(&self) -> Error {
+        match self.is_terminating() {
+            true => Error::new(ErrorKind::Terminated, ""),
+            false => Error::new(ErrorKind::Closed, "it takes no more tasks"),
+        }
+    }
+
+    /// Waits until every thread has left, at most for `grace`.
+    pub(crate) fn wait_until_gone(&self, grace: Option<Duration>) {
+        let deadline = grace.and_then(|grace| Instant::now().checked_add(grace));
+        let me = std::thread::current().id();
+        let mut crew = lock(&self.crew);
+        // A worker that drops its own pool cannot wait for itself.
+        while crew.threads.values().any(|thread| thread.thread().id() != me) {
+            crew = match deadline {
+                None => self.left.wait(crew).unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    self.left.wait_timeout(crew, left).unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        let done = std::mem::take(&mut crew.done);
+        drop(crew);
+        for thread in done {
+            let _ = thread.join();
+        }
+        self.timer.finish();
+        self.callbacks.finish();
+    }
+}
+
+/// Takes a thread off the crew when it leaves, however it does.
+struct Leave<'a> {
+    shared: &'a Shared,
+    number: usize,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        let mut crew = lock(&self.shared.crew);
+        if let Some(thread) = crew.threads.remove(&self.number) {
+            crew.done.push(thread);
+        }
+        self.shared.left.notify_all();
+    }
+}
+
+impl Backend for Shared {
+    fn workers(&self) -> usize {
+        self.workers
+    }
+
+    fn submit(&self, task: Task) {
+        if let Err(task) = self.queue.push(task) {
+            task.end(End::Failed(self.refusal()));
+        }
+    }
+
+    fn between_chunks(&self) {
+        // Where the workers have other cores this costs next to nothing.
+        std::thread::yield_now();
+    }
+
+    fn wait(&self, event: &Event, deadline: Option<Instant>) -> bool {
+        event.wait(deadline)
+    }
+
+    fn attend(&self) {}
+
+    fn forget(&self, _task: &Task) {
+        // Its argument is gone: the worker that comes upon it finds nothing to do.
+    }
+
+    fn run_callback(&self, callback: Box<dyn FnOnce() + Send>) {
+        self.callbacks.push(callback, |body| self.thread("callbacks".into(), body));
+    }
+
+    fn close(&self) {
+        self.queue.close();
+    }
+
+    fn terminate(&self) {
+        // ORDERING: before the queue is closed, so that whoever is refused from here on is told why.
+        self.terminating.store(true, Release);
+        self.close();
+        for task in self.queue.drain() {
+            task.end(End::Failed(self.refusal()));
+        }
+    }
+
+    fn join(&self) -> Result<()> {
+        if self.queue.is_open() {
+            return Err(Error::new(ErrorKind::StillOpen, "call `close` or `terminate` before `join`"));
+        }
+        self.wait_until_gone(None);
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("name", &self.name)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Locks without regard to poison: no user code runs under this crate's locks.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
