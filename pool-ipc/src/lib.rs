@@ -1,1 +1,46 @@
-//! pool-ipc
+//! How two processes of one program share memory, wake each other and name functions.
+//!
+//! - [`birth`]: a process is born by re-executing the program, and caught before `main`.
+//! - [`lane`]: the memory a worker shares with its pool: requests one way, replies the other.
+//! - [`bell`]: the word on which a pool's caller sleeps until some worker has replied.
+//! - [`patience`]: how long to spin before sleeping.
+//! - [`control`]: the typed channel for rare things, over `ipc-channel`.
+//! - [`child`] and [`watch`]: killing, reaping, and waiting for many children and alarms at once.
+//! - `sys`: the contract with the operating system, one folder per system.
+//!
+//! What is a task, a result, a retry is not known here: a lane carries functions of the program and
+//! bytes. Nothing that the worker's side wrote is trusted by the pool's side.
+
+mod protocol;
+mod sync;
+
+// Under `--cfg loom` the protocol alone is compiled, and its models are run.
+#[cfg(not(loom))]
+mod arena;
+#[cfg(not(loom))]
+pub mod bell;
+#[cfg(not(loom))]
+pub mod birth;
+#[cfg(not(loom))]
+pub mod child;
+#[cfg(not(loom))]
+pub mod control;
+#[cfg(not(loom))]
+mod image;
+#[cfg(not(loom))]
+pub mod lane;
+#[cfg(not(loom))]
+pub mod patience;
+#[cfg(not(loom))]
+mod segment;
+#[cfg(not(loom))]
+mod sys;
+#[cfg(not(loom))]
+pub mod watch;
+
+#[cfg(not(loom))]
+pub use image::{Entry, check_entry};
+#[cfg(not(loom))]
+pub use sys::core::current_core;
+#[cfg(not(loom))]
+pub use sys::memory::reserve_bytes;

@@ -1,0 +1,77 @@
+//! The one word that all workers of a pool share with it.
+//!
+//! A caller that waits for results sleeps here, because it cannot sleep on many lanes at once. A worker
+//! that was asked to tell (see [`Tell::Bell`](crate::lane::Tell)) changes the word and wakes whoever sleeps.
+//! The word can be rung falsely, and a worker gone wild could even set it back at the wrong moment; so
+//! a sleeper looks after its lanes whenever it wakes, and wakes at least once in [`LONGEST`].
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::time::Duration;
+
+use memmap2::{MmapOptions, MmapRaw};
+
+use crate::sys::{futex, memory};
+
+/// No sleep is longer, so that a bell that was tampered with costs time and nothing else.
+pub const LONGEST: Duration = Duration::from_secs(1);
+
+/// The bell of a pool, as it or one of its workers holds it.
+#[derive(Debug)]
+pub struct Bell {
+    page: MmapRaw,
+    file: File,
+}
+
+const SIZE: usize = 4096;
+
+impl Bell {
+    /// A new bell.
+    ///
+    /// # Errors
+    /// The system refuses a segment.
+    pub fn create() -> io::Result<Bell> {
+        Bell::map(memory::segment(c"pool-bell", SIZE as u64)?)
+    }
+
+    /// The bell whose descriptor the process was born with.
+    ///
+    /// # Errors
+    /// It cannot be mapped.
+    pub fn attach(descriptor: OwnedFd) -> io::Result<Bell> {
+        Bell::map(File::from(descriptor))
+    }
+
+    fn map(file: File) -> io::Result<Bell> {
+        Ok(Bell { page: MmapOptions::new().len(SIZE).map_raw(&file)?, file })
+    }
+
+    /// The descriptor to pass to a worker.
+    pub fn descriptor(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: the page is mapped writable for as long as `self` lives, and aligned.
+        unsafe { &*self.page.as_mut_ptr().cast::<AtomicU32>() }
+    }
+
+    /// What to pass to [`wait`](Bell::wait): to be read before looking whether there is a need to wait.
+    pub fn count(&self) -> u32 {
+        self.word().load(Acquire)
+    }
+
+    /// Sleeps until the bell has been rung since `count` was read, or `timeout` is over, or for no reason.
+    pub fn wait(&self, count: u32, timeout: Option<Duration>) {
+        futex::wait(self.word(), count, Some(timeout.unwrap_or(LONGEST).min(LONGEST)));
+    }
+
+    /// Wakes whoever sleeps.
+    pub fn ring(&self) {
+        // ORDERING: Release, so that who sees the count sees what it was rung for.
+        self.word().fetch_add(1, Release);
+        futex::wake(self.word(), i32::MAX);
+    }
+}

@@ -1,0 +1,376 @@
+//! The pool's half of a lane.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr;
+
+use super::{CAPACITY, Ends, IN_ARENA, INLINE, PoolHead, READY, Slot, WorkerHead};
+use crate::arena::Arena;
+use crate::image::{self, Entry};
+use crate::protocol::{PoolWords, Tell, WorkerWords};
+use crate::segment::Segment;
+use crate::sync::Ordering::*;
+use crate::sys::core::{NO_CORE, current_core};
+use crate::sys::events::Alarm;
+use crate::sys::futex;
+
+/// A function to be run and what it is to be given.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The function.
+    pub entry: Entry,
+    /// Its first argument.
+    pub word: u32,
+    /// Its second argument.
+    pub context: &'a [u8],
+    /// Its third argument.
+    pub input: &'a [u8],
+}
+
+/// What the function put out, copied out of the worker's reach.
+#[derive(Debug)]
+pub struct Reply {
+    /// The word.
+    pub status: u32,
+    /// The bytes.
+    pub output: Output,
+}
+
+/// The bytes of a reply.
+#[derive(Debug)]
+pub enum Output {
+    /// Few, without an allocation: how many, and the bytes.
+    Inline(u8, [u8; INLINE]),
+    /// Many.
+    Heap(Vec<u8>),
+}
+
+/// A request that came back because its worker had not begun it.
+#[derive(Debug)]
+pub struct Returned {
+    /// Its first argument.
+    pub word: u32,
+    /// Its third argument again; the others the sender has. It can fail for want of memory.
+    pub input: io::Result<Vec<u8>>,
+}
+
+/// The worker wrote something that no honest worker writes, or its reply could not be taken in.
+#[derive(Debug)]
+pub struct LaneError(pub io::Error);
+
+/// The pool's half of a lane.
+pub struct PoolLane {
+    requests: Segment,
+    replies: Segment,
+    alarm: Alarm,
+    arena: Arena,
+    /// Requests put into the ring, ever.
+    tail: u32,
+    /// Those of them that the worker may see.
+    published: u32,
+    /// Replies taken in, ever.
+    seen: u32,
+    /// The last of the worker's sleeps that was ended.
+    woken: u32,
+    /// After how many replies, ever, the worker was last asked to tell, and whom.
+    armed: Option<(u32, Tell)>,
+    /// The address of the last function that was sent, and its name.
+    last_name: (usize, u64),
+    /// The core that the last reply was written on.
+    their_core: u16,
+}
+
+// SAFETY: the raw mappings inside belong to this value alone within the process; what the other process
+// does to them is dealt with word by word.
+unsafe impl Send for PoolLane {}
+
+impl PoolLane {
+    /// A new lane, and what its worker needs to attach to it.
+    ///
+    /// # Errors
+    /// The system refuses a segment or a descriptor.
+    pub fn create() -> io::Result<(PoolLane, Ends)> {
+        let requests = Segment::create(c"pool-requests", size_of::<PoolHead>())?;
+        let replies = Segment::create(c"pool-replies", size_of::<WorkerHead>())?;
+        let alarm = Alarm::new()?;
+        let ends = Ends {
+            requests: crate::sys::memory::read_only(requests.file())?.into(),
+            replies: replies.file().try_clone()?.into(),
+            alarm: alarm.as_fd().try_clone_to_owned()?,
+        };
+        // This half only reads the replies; the mapping says so.
+        let replies = Segment::map(replies.file().try_clone()?, size_of::<WorkerHead>(), false)?;
+        let lane = PoolLane {
+            requests,
+            replies,
+            alarm,
+            arena: Arena::default(),
+            tail: 0,
+            published: 0,
+            seen: 0,
+            woken: 0,
+            armed: None,
+            last_name: (0, 0),
+            their_core: NO_CORE,
+        };
+        // No reply is number u32::MAX for a long time: nobody is to be told of anything yet.
+        lane.words().notify.0.store(u64::from(u32::MAX), Relaxed);
+        Ok((lane, ends))
+    }
+
+    fn words(&self) -> &PoolWords {
+        // SAFETY: the head is mapped, aligned to a page and zeroed, which is a valid PoolHead; its words
+        // are atomics.
+        unsafe { &(*self.requests.head().cast::<PoolHead>()).words }
+    }
+
+    fn theirs(&self) -> &WorkerWords {
+        // SAFETY: as in `words`; the mapping is read-only, and this half only loads.
+        unsafe { &(*self.replies.head().cast::<WorkerHead>()).words }
+    }
+
+    /// Requests that were sent and not answered.
+    pub fn outstanding(&self) -> usize {
+        self.tail.wrapping_sub(self.seen) as usize
+    }
+
+    /// Puts a request into the lane. The worker sees it after [`flush`](PoolLane::flush).
+    ///
+    /// # Errors
+    /// The lane is full ([`CAPACITY`]), the payload does not fit into memory, or the function is not part
+    /// of the main program.
+    pub fn send(&mut self, request: Request<'_>) -> io::Result<()> {
+        if self.outstanding() >= CAPACITY {
+            return Err(io::Error::new(io::ErrorKind::WouldBlock, "the lane is full"));
+        }
+        let mut slot = Slot {
+            what: self.name_of(request.entry)?,
+            len: request.input.len() as u64,
+            word: request.word,
+            flags: 0,
+            core: current_core().unwrap_or(NO_CORE),
+            place: [0; INLINE / 8],
+        };
+        if request.context.is_empty() && request.input.len() <= INLINE {
+            self.arena.place(0);
+            let place = slot.place.as_mut_ptr().cast::<u8>();
+            // SAFETY: `place` is INLINE bytes long, and the input is no longer.
+            unsafe { ptr::copy_nonoverlapping(request.input.as_ptr(), place, request.input.len()) };
+        } else {
+            let context = request.context.len() as u64;
+            let range = self.arena.place(context + slot.len);
+            let written = self.requests.write(range.start, request.context);
+            if let Err(error) =
+                written.and_then(|()| self.requests.write(range.start + context, request.input))
+            {
+                self.arena.free_newest();
+                return Err(error);
+            }
+            slot.flags = IN_ARENA;
+            slot.place[0] = range.start;
+            slot.place[1] = context;
+        }
+        // SAFETY: the slot is inside the mapped head. The worker does not read it before `tail` covers
+        // it, and has answered what was in it before, because no more than CAPACITY are outstanding.
+        unsafe { self.slot(self.tail).write(slot) };
+        self.tail = self.tail.wrapping_add(1);
+        Ok(())
+    }
+
+    /// The name of a function; the last one is remembered, because the tasks of a call have the same.
+    fn name_of(&mut self, entry: Entry) -> io::Result<u64> {
+        let address = entry as usize;
+        if self.last_name.0 != address {
+            self.last_name = (address, image::name_of(address)?);
+        }
+        Ok(self.last_name.1)
+    }
+
+    fn slot(&self, number: u32) -> *mut Slot {
+        // SAFETY: in bounds of the head's array by the remainder.
+        unsafe {
+            (&raw mut (*self.requests.head().cast::<PoolHead>()).slots)
+                .cast::<Slot>()
+                .add(number as usize % CAPACITY)
+        }
+    }
+
+    /// Lets the worker see what was sent, and wakes it if it sleeps.
+    pub fn flush(&mut self) {
+        if self.published == self.tail {
+            return;
+        }
+        self.published = self.tail;
+        self.words().publish(self.tail);
+        self.wake();
+    }
+
+    fn wake(&mut self) {
+        if let Some(sleep) = self.theirs().must_wake(self.woken) {
+            self.woken = sleep;
+            futex::wake(&self.words().tail.0, 1);
+        }
+    }
+
+    /// Whether a reply is there.
+    #[inline]
+    pub fn has_reply(&self) -> bool {
+        self.tail != self.seen && self.theirs().replied.0.load(Acquire) != self.seen
+    }
+
+    /// The core that the worker was last seen on.
+    pub fn their_core(&self) -> u16 {
+        self.their_core
+    }
+
+    /// Takes the next reply in, copying it.
+    ///
+    /// # Errors
+    /// What the worker wrote makes no sense: it is not to be trusted with anything more.
+    pub fn receive(&mut self) -> Option<Result<Reply, LaneError>> {
+        if self.outstanding() == 0 {
+            return None;
+        }
+        let ahead = self.theirs().replied.0.load(Acquire).wrapping_sub(self.seen);
+        if ahead == 0 {
+            return None;
+        }
+        if ahead as usize > self.outstanding() {
+            return Some(Err(LaneError(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "more replies than requests",
+            ))));
+        }
+        let index = self.seen as usize % CAPACITY;
+        // SAFETY: in bounds of the mapped head. The copy is taken once, volatile, and is what is checked;
+        // a Slot is plain numbers, for which any bytes are valid.
+        let slot = unsafe {
+            let slots = (&raw const (*self.replies.head().cast::<WorkerHead>()).slots).cast::<Slot>();
+            slots.add(index).read_volatile()
+        };
+        let output = if slot.flags & IN_ARENA == 0 {
+            let mut bytes = [0; INLINE];
+            for (bytes, word) in bytes.chunks_exact_mut(8).zip(slot.place) {
+                bytes.copy_from_slice(&word.to_ne_bytes());
+            }
+            Output::Inline(slot.len.min(INLINE as u64) as u8, bytes)
+        } else {
+            match self.replies.read(slot.place[0], slot.len) {
+                Ok(bytes) => Output::Heap(bytes),
+                Err(error) => return Some(Err(LaneError(error))),
+            }
+        };
+        self.their_core = slot.core;
+        self.seen = self.seen.wrapping_add(1);
+        self.arena.free_oldest();
+        // ORDERING: Release after the copy: the worker writes there again once it sees this.
+        self.words().seen.0.store(self.seen, Release);
+        Some(Ok(Reply { status: slot.what as u32, output }))
+    }
+
+    /// How many of the outstanding requests the worker has taken on: answered ones whose reply was not
+    /// taken in, and at most one that is not answered.
+    pub fn in_hand(&self) -> usize {
+        let claimed = self.theirs().claimed.0.load(Acquire).wrapping_sub(self.seen) as usize;
+        if claimed <= self.outstanding() { claimed } else { 0 }
+    }
+
+    /// Takes back all requests that the worker has not begun. Returns them, oldest first.
+    pub fn take_back(&mut self) -> Vec<Returned> {
+        self.flush();
+        let kept = self.words().take_back(self.theirs(), self.seen);
+        let mut returned = Vec::new();
+        while self.tail != kept {
+            self.tail = self.tail.wrapping_sub(1);
+            returned.push(self.sent(self.tail));
+            self.arena.free_newest();
+        }
+        returned.reverse();
+        self.published = self.tail;
+        // The worker may have looked while the tail was low, and may be falling asleep on it.
+        self.woken = 0;
+        self.wake();
+        returned
+    }
+
+    /// Of a worker that is gone: every request that has no reply, oldest first.
+    pub fn left_over(&mut self) -> Vec<Returned> {
+        (0..self.outstanding()).map(|nth| self.sent(self.seen.wrapping_add(nth as u32))).collect()
+    }
+
+    /// Reads a request back from this side's own memory.
+    fn sent(&mut self, number: u32) -> Returned {
+        // SAFETY: in bounds, written by `send`, and nobody else can write it.
+        let slot = unsafe { self.slot(number).read() };
+        let input = if slot.flags & IN_ARENA == 0 {
+            let bytes = slot.place.iter().flat_map(|word| word.to_ne_bytes());
+            Ok(bytes.take(slot.len as usize).collect())
+        } else {
+            // Written by us, so the length has memory behind it.
+            self.requests.read(slot.place[0] + slot.place[1], slot.len)
+        };
+        Returned { word: slot.word, input }
+    }
+
+    /// Asks that the worker tell when it has given `more` further replies, or before. Returns whether it
+    /// may be too late to ask: there is a reply already.
+    pub fn arm(&mut self, more: usize, tell: Tell) -> bool {
+        let outstanding = self.outstanding();
+        if outstanding == 0 {
+            return false;
+        }
+        let more = more.clamp(1, outstanding) as u32;
+        let replied = match self.armed {
+            // It was asked already, and told already if it has come that far.
+            Some((at, by)) if by == tell && (1..=more).contains(&at.wrapping_sub(self.seen)) => {
+                self.theirs().replied.0.load(Acquire)
+            }
+            _ => {
+                let at = self.seen.wrapping_add(more);
+                self.armed = Some((at, tell));
+                self.words().arm(self.theirs(), at, tell)
+            }
+        };
+        replied != self.seen
+    }
+
+    /// Readable once the worker has told by [`Tell::Alarm`].
+    pub fn alarm(&self) -> BorrowedFd<'_> {
+        self.alarm.as_fd()
+    }
+
+    /// Quiets the alarm.
+    pub fn silence(&self) {
+        self.alarm.silence();
+    }
+
+    /// Whether the worker has said hello on its control channel.
+    pub fn is_ready(&self) -> bool {
+        // SAFETY: as in `theirs`.
+        unsafe { (*self.replies.head().cast::<WorkerHead>()).state.0.load(Acquire) == READY }
+    }
+
+    /// Whether the worker noted that a task's stack overflowed.
+    pub fn stack_overflowed(&self) -> bool {
+        // SAFETY: as in `theirs`.
+        unsafe { (*self.replies.head().cast::<WorkerHead>()).overflow.0.load(Acquire) != 0 }
+    }
+
+    /// Whether an idle lane holds memory that a burst left behind.
+    pub fn has_spare_memory(&self) -> bool {
+        self.arena.spare() > 0
+    }
+
+    /// Gives that memory back to the system.
+    pub fn trim(&mut self) {
+        if let Some(range) = self.arena.trim() {
+            self.requests.give_back(range);
+        }
+    }
+}
+
+impl std::fmt::Debug for PoolLane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PoolLane").field("tail", &self.tail).field("seen", &self.seen).finish_non_exhaustive()
+    }
+}

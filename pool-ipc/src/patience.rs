@@ -1,0 +1,95 @@
+//! Spin, then sleep: how long to spin.
+//!
+//! A wake-up costs the other side a system call and this one a switch. Looking again and again costs a
+//! core that may have something better to do; on a core that both sides share it even keeps the other
+//! from doing what is waited for. So a wait looks for as long as the last waits suggest it is worth, and
+//! where the other side was last seen on this very core it yields the core instead, a few times.
+
+use std::hint;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// What the last waits suggest.
+#[derive(Debug)]
+pub struct Patience {
+    /// How often to look before sleeping.
+    looks: u32,
+    most: u32,
+    /// Waits in a row that were short.
+    short: u32,
+}
+
+/// About 60 µs of looks, the price of a wake-up across idle cores.
+const MOST: u32 = 1500;
+/// What patience grows from.
+const SEED: u32 = 30;
+/// On a shared core: how often to yield, and how many yields that let somebody else run are enough.
+const YIELDS: u32 = 8;
+const LONG_YIELDS: u32 = 2;
+const LONG_YIELD: Duration = Duration::from_micros(2);
+/// A sleep shorter than this would have been better spent looking.
+const WORTH: Duration = Duration::from_micros(60);
+/// So many short waits in a row are a rush.
+const RUSH: u32 = 8;
+
+impl Patience {
+    /// The most patience that this machine is worth.
+    #[expect(clippy::new_without_default, reason = "it asks the system how many cores there are")]
+    pub fn new() -> Patience {
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let most = if cores > 1 { MOST } else { 0 };
+        Patience { looks: most, most, short: 0 }
+    }
+
+    /// Looks until `done`, or until patience runs out (`false`). `same_core`: whoever is waited for was
+    /// last seen on this core.
+    #[inline]
+    pub fn spin(&mut self, same_core: bool, done: impl Fn() -> bool) -> bool {
+        if same_core {
+            return self.yield_until(done);
+        }
+        for _ in 0..self.looks {
+            if done() {
+                self.looks = self.most;
+                self.short = self.short.saturating_add(1);
+                return true;
+            }
+            hint::spin_loop();
+        }
+        done()
+    }
+
+    fn yield_until(&mut self, done: impl Fn() -> bool) -> bool {
+        let (mut last, mut long) = (Instant::now(), 0);
+        for _ in 0..YIELDS {
+            thread::yield_now();
+            if done() {
+                self.short = self.short.saturating_add(1);
+                return true;
+            }
+            let now = Instant::now();
+            long += u32::from(now - last > LONG_YIELD);
+            last = now;
+            if long == LONG_YIELDS {
+                break;
+            }
+        }
+        false
+    }
+
+    /// It was in vain, and the sleep after it lasted this long.
+    pub fn slept(&mut self, length: Duration) {
+        if length < WORTH {
+            self.looks = (self.looks * 2 + SEED).min(self.most);
+            self.short = self.short.saturating_add(1);
+        } else {
+            self.looks /= 2;
+            self.short = 0;
+        }
+    }
+
+    /// Whether waits have been short for a while: worth a one-off effort to make them shorter.
+    pub fn is_rush(&self) -> bool {
+        self.short >= RUSH
+    }
+}

@@ -1,0 +1,129 @@
+//! What a fresh worker does before anything else, because std's own start-up has not run.
+
+use std::io;
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
+
+use super::check;
+
+/// Settles a fresh worker: it dies with the thread that spawned it, has no descriptor but the
+/// standard ones and `keep`, ignores a closed pipe, and leaves the terminal's Ctrl-C to its parent.
+/// Returns `false` when the parent is gone already.
+pub(crate) fn settle_in(parent: u32, keep: &[i32]) -> io::Result<bool> {
+    // SAFETY: plain system calls with scalar arguments.
+    unsafe {
+        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+        // The parent may have died before the call above.
+        if libc::getppid() as u32 != parent {
+            return Ok(false);
+        }
+        for descriptor in keep {
+            check(libc::fcntl(*descriptor, libc::F_SETFD, libc::FD_CLOEXEC))?;
+        }
+    }
+    close_all_but(keep);
+    // SAFETY: dispositions are set before the process has a second thread. A handler that does
+    // nothing, unlike ignoring, is not passed on to programs that the task starts.
+    unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as *const () as usize;
+        action.sa_flags = libc::SA_RESTART;
+        check(libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut()))?;
+    }
+    Ok(true)
+}
+
+extern "C" fn nothing(_: libc::c_int) {}
+
+/// Closes what a library opened without close-on-exec in the parent.
+fn close_all_but(keep: &[i32]) {
+    let mut keep: Vec<u32> = keep.iter().map(|descriptor| *descriptor as u32).chain([0, 1, 2]).collect();
+    keep.sort_unstable();
+    let gaps = keep.windows(2).map(|pair| (pair[0] + 1, pair[1].wrapping_sub(1)));
+    let last = keep.last().map_or(0, |last| last + 1);
+    for (first, last) in gaps.chain([(last, u32::MAX)]).filter(|(first, last)| first <= last && *last != 0) {
+        // SAFETY: nothing of ours lives on these descriptors; the process is seconds old and has run
+        // no task.
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+    }
+}
+
+/// The guard area of the task thread's stack, for the handler.
+static GUARD: (AtomicUsize, AtomicUsize) = (AtomicUsize::new(0), AtomicUsize::new(0));
+/// Where the handler notes a stack overflow for the parent to read.
+static NOTE: AtomicPtr<AtomicU32> = AtomicPtr::new(std::ptr::null_mut());
+
+/// Makes an overflow of this thread's stack be reported: on standard error as std does, and in
+/// `note`, which must stay valid for as long as the process lives.
+pub(crate) fn report_stack_overflow(note: &'static AtomicU32) -> io::Result<()> {
+    // SAFETY: the attributes are initialised by pthread_getattr_np before they are read and destroyed
+    // once; the alternate stack is a fresh mapping that is never unmapped.
+    unsafe {
+        let mut attributes: libc::pthread_attr_t = std::mem::zeroed();
+        if libc::pthread_getattr_np(libc::pthread_self(), &mut attributes) != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        let (mut low, mut size, mut guard) = (std::ptr::null_mut(), 0, 0);
+        libc::pthread_attr_getstack(&attributes, &mut low, &mut size);
+        libc::pthread_attr_getguardsize(&attributes, &mut guard);
+        libc::pthread_attr_destroy(&mut attributes);
+        // C libraries differ in whether the guard is counted as part of the stack: both sides of its
+        // end are taken for it, as std does.
+        GUARD.0.store((low as usize).saturating_sub(guard), Relaxed);
+        GUARD.1.store(low as usize + guard, Relaxed);
+        NOTE.store(std::ptr::from_ref(note).cast_mut(), Release);
+
+        let stack = libc::mmap(
+            std::ptr::null_mut(),
+            HANDLER_STACK,
+            libc::PROT_READ | libc::PROT_WRITE,
+            libc::MAP_PRIVATE | libc::MAP_ANONYMOUS,
+            -1,
+            0,
+        );
+        if stack == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let alternate = libc::stack_t { ss_sp: stack, ss_flags: 0, ss_size: HANDLER_STACK };
+        check(libc::sigaltstack(&alternate, std::ptr::null_mut()))?;
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = on_fault as *const () as usize;
+        action.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
+        for signal in [libc::SIGSEGV, libc::SIGBUS] {
+            check(libc::sigaction(signal, &action, std::ptr::null_mut()))?;
+        }
+    }
+    Ok(())
+}
+
+const HANDLER_STACK: usize = 64 << 10;
+
+/// Runs on the alternate stack. Only async-signal-safe calls.
+extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut libc::c_void) {
+    // SAFETY: the kernel passes a valid siginfo_t for SA_SIGINFO; SIGSEGV and SIGBUS fill si_addr.
+    let address = unsafe { (*info).si_addr() } as usize;
+    if (GUARD.0.load(Relaxed)..GUARD.1.load(Relaxed)).contains(&address) {
+        // SAFETY: `report_stack_overflow` stored a pointer that is valid for ever. write(2) of a
+        // constant and abort(3) are async-signal-safe.
+        unsafe {
+            if let Some(note) = NOTE.load(Acquire).as_ref() {
+                note.store(1, Release);
+            }
+            let text = "\npool: a task overflowed its stack; its worker aborts\n";
+            libc::write(2, text.as_ptr().cast(), text.len());
+            libc::abort();
+        }
+    }
+    // Not ours: the default action takes the process as soon as this handler returns.
+    // SAFETY: both calls are async-signal-safe.
+    unsafe {
+        libc::signal(signal, libc::SIG_DFL);
+        libc::raise(signal);
+    }
+}
+
+/// Leaves the process at once, without exit handlers.
+pub(crate) fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(code) }
+}

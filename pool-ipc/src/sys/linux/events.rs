@@ -1,0 +1,90 @@
+//! Waiting for many handles at once: epoll(7) and eventfd(2).
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::time::Duration;
+
+use super::{check, retry};
+
+/// A set of descriptors to wait for.
+#[derive(Debug)]
+pub(crate) struct Poll(OwnedFd);
+
+impl Poll {
+    pub(crate) fn new() -> io::Result<Poll> {
+        // SAFETY: a plain system call; the result is checked and owned.
+        unsafe { Ok(Poll(OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?))) }
+    }
+
+    /// `token` is given back by `wait` while `descriptor` is readable. Closing the descriptor takes it
+    /// out of the set.
+    pub(crate) fn add(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
+        let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
+        let (poll, raw) = (self.0.as_raw_fd(), descriptor.as_raw_fd());
+        // SAFETY: `event` is valid for the call.
+        check(unsafe { libc::epoll_ctl(poll, libc::EPOLL_CTL_ADD, raw, &mut event) }).map(drop)
+    }
+
+    pub(crate) fn remove(&self, descriptor: BorrowedFd<'_>) {
+        let (poll, raw) = (self.0.as_raw_fd(), descriptor.as_raw_fd());
+        // SAFETY: a null event is allowed for EPOLL_CTL_DEL.
+        unsafe { libc::epoll_ctl(poll, libc::EPOLL_CTL_DEL, raw, std::ptr::null_mut()) };
+    }
+
+    /// Sleeps until a descriptor is ready or `timeout` is over; appends the tokens of the ready ones.
+    pub(crate) fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<u64>) {
+        // Rounded up: waking just before a deadline would be a busy loop.
+        let milliseconds = timeout.map_or(-1, |timeout| {
+            timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(libc::c_int::MAX)
+        });
+        let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
+        // SAFETY: `events` is valid for writing that many.
+        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 64, milliseconds) };
+        ready.extend(events.iter().take(count.max(0) as usize).map(|event| event.u64));
+    }
+}
+
+/// A descriptor that becomes readable when rung.
+#[derive(Debug)]
+pub(crate) struct Alarm(OwnedFd);
+
+impl Alarm {
+    pub(crate) fn new() -> io::Result<Alarm> {
+        // SAFETY: a plain system call; the result is checked and owned.
+        unsafe {
+            let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
+            Ok(Alarm(OwnedFd::from_raw_fd(check(libc::eventfd(0, flags))?)))
+        }
+    }
+
+    pub(crate) fn from_descriptor(descriptor: OwnedFd) -> Alarm {
+        Alarm(descriptor)
+    }
+
+    pub(crate) fn try_clone(&self) -> io::Result<Alarm> {
+        self.0.try_clone().map(Alarm)
+    }
+
+    pub(crate) fn ring(&self) {
+        let one = 1u64;
+        // A full counter is as loud as it gets, so the result does not matter.
+        // SAFETY: eight valid bytes.
+        let _ = retry(|| unsafe { libc::write(self.raw(), (&raw const one).cast(), 8) as libc::c_int });
+    }
+
+    pub(crate) fn silence(&self) {
+        let mut count = 0u64;
+        // SAFETY: eight bytes to write to. A silent alarm gives EAGAIN, which is what is wanted.
+        let _ = retry(|| unsafe { libc::read(self.raw(), (&raw mut count).cast(), 8) as libc::c_int });
+    }
+
+    fn raw(&self) -> RawFd {
+        self.0.as_raw_fd()
+    }
+}
+
+impl AsFd for Alarm {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,61 @@
+//! Shared segments: memfd_create(2), sealed so that the other side cannot shrink them under us.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd};
+
+use super::{check, retry};
+
+/// A new segment of `size` bytes. It takes memory only where it is written, and its size is final:
+/// a mapping of it never faults because the other side cut it short.
+pub(crate) fn segment(name: &CStr, size: u64) -> io::Result<File> {
+    // SAFETY: `name` is a valid C string; the result is checked and owned by the `File`.
+    let file = unsafe {
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+        File::from_raw_fd(check(libc::memfd_create(name.as_ptr(), flags))?)
+    };
+    file.set_len(size)?;
+    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
+    // SAFETY: a plain fcntl on a descriptor we own.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+    Ok(file)
+}
+
+/// The same segment as a descriptor that can only be mapped for reading.
+pub(crate) fn read_only(segment: &File) -> io::Result<File> {
+    File::open(format!("/proc/self/fd/{}", segment.as_raw_fd()))
+}
+
+/// How many bytes of the segment have memory behind them.
+pub(crate) fn allocated(segment: &File) -> io::Result<u64> {
+    use std::os::unix::fs::MetadataExt;
+    Ok(segment.metadata()?.blocks() * 512)
+}
+
+/// Gives the memory behind a range back; it reads as zeros from then on.
+pub(crate) fn give_back(segment: &File, offset: u64, len: u64) -> io::Result<()> {
+    let mode = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    let (offset, len) = (offset as libc::off_t, len as libc::off_t);
+    // SAFETY: a plain fallocate on a descriptor we own.
+    retry(|| unsafe { libc::fallocate(segment.as_raw_fd(), mode, offset, len) }).map(drop)
+}
+
+/// Fresh pages are the price of large values: below this the allocator has warm ones.
+const LARGE: usize = 4 << 20;
+
+/// An empty vector with room for `len` bytes, or an error where the memory is not to be had. The
+/// memory of a large one is asked for in huge pages, which cost far less to fault in.
+pub fn reserve_bytes(len: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact(len).map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+    if len >= LARGE {
+        let page = 4096;
+        let start = (bytes.as_ptr() as usize).next_multiple_of(page);
+        let end = (bytes.as_ptr() as usize + len) & !(page - 1);
+        // SAFETY: advice on whole pages inside an allocation we own; it changes no content. Its
+        // failure (no huge pages here) does not matter.
+        unsafe { libc::madvise(start as *mut libc::c_void, end - start, libc::MADV_HUGEPAGE) };
+    }
+    Ok(bytes)
+}

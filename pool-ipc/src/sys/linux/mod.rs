@@ -1,0 +1,27 @@
+//! Linux, kernel 5.10 or later.
+
+pub(crate) mod born;
+pub(crate) mod core;
+pub(crate) mod events;
+pub(crate) mod futex;
+pub(crate) mod image;
+pub(crate) mod memory;
+pub(crate) mod process;
+pub(crate) mod socket;
+
+use std::io;
+
+/// The result of a system call that returns -1 and sets `errno` when it fails.
+fn check(result: libc::c_int) -> io::Result<libc::c_int> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(result) }
+}
+
+/// A call that is made again when a signal interrupts it.
+fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
+    loop {
+        match check(call()) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}

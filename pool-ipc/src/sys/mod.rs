@@ -1,0 +1,20 @@
+//! The contract with the operating system. One folder per system fills it:
+//!
+//! | module    | verbs |
+//! |-----------|-------|
+//! | `futex`   | `wait`, `wake`: sleep on a word of shared memory while it has a value |
+//! | `memory`  | `segment`, `read_only`, `allocated`, `give_back`, `prefer_huge`, `reserve_bytes` |
+//! | `process` | `spawn_self`, `kill`, `reap`, `open_handle`: children, held so that ids are never confused |
+//! | `image`   | `main_image`, `later_constructors`: where the program's code lies |
+//! | `born`    | `settle_in`: what a fresh worker does before anything else |
+//! | `core`    | `current_core`, `leave_core`: where a thread runs |
+//! | `socket`  | `knock`: connect and leave |
+//! | `events`  | `Poll`, `Alarm`: wait for many handles at once |
+
+#[cfg(target_os = "linux")]
+mod linux;
+#[cfg(target_os = "linux")]
+pub(crate) use linux::*;
+
+#[cfg(not(target_os = "linux"))]
+compile_error!("pool-ipc has no `sys` for this system yet; see the table in pool-ipc/src/sys/mod.rs");
