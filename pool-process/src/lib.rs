@@ -1,1 +1,27 @@
-//! pool-process
+//! A pool of worker processes that survives whatever its workers do.
+//!
+//! ```text
+//!  callers ── submit ──> Hub: Scheduler decides ──> lane ─────────> worker process
+//!     └── wait: lead ──> Hub: take in replies <──── lane <───────── (pool_process::worker)
+//!  supervisor thread: starts workers, sees them out, keeps time
+//! ```
+//!
+//! [`ProcessPool`] is the user's end; the surface is [`Pool`](pool_core::Pool). The scheduler is plain
+//! code that decides, the hub performs what it decides under the pool's one lock, `shared` delivers
+//! outcomes without it, `waiting` is how callers wait, `supervisor` is the pool's own thread.
+
+#![forbid(unsafe_code)]
+
+mod clock;
+mod hub;
+mod listening;
+mod pool;
+mod post;
+mod scheduler;
+mod shared;
+mod supervisor;
+mod ticket;
+mod waiting;
+mod worker;
+
+pub use pool::{ProcessPool, ProcessPoolBuilder, StartMethod};

@@ -1,0 +1,335 @@
+//! The pool's state under its one lock, and the performance of what the scheduler decides.
+//!
+//! Nothing in here runs the user's code: outcomes are collected in `out`, and delivered when the lock
+//! is released ([`crate::shared`]).
+//!
+//! **Who takes replies in.** Whoever holds the lock does. Between times somebody has to be told that
+//! there are some; [`Listening`](crate::listening::Listening) says who, and `arm` sees to it.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use pool_core::work::{End, Payload, Task};
+use pool_core::{Error, ErrorKind, Exit, Worker};
+use pool_ipc::birth::MISBORN;
+use pool_ipc::child::Ended;
+use pool_ipc::lane::{Output, REFUSED, Reply, Tell};
+
+use crate::clock::Clock;
+use crate::listening::{Listener, Listening};
+use crate::post::Post;
+use crate::scheduler::{Action, Event, Phase, Scheduler, SeatId, Why};
+use crate::ticket::Ticket;
+
+/// Tasks and what ends them, to be delivered without the lock.
+pub(crate) type Outcomes = Vec<(Task, End)>;
+
+pub(crate) struct Hub {
+    pub(crate) scheduler: Scheduler<Ticket>,
+    /// By seat.
+    pub(crate) posts: Vec<Option<Post>>,
+    /// Somebody who does not wait is interested in results: a future or a callback.
+    pub(crate) attended: bool,
+    /// Seats on which the supervisor is to start a worker.
+    pub(crate) births: Vec<SeatId>,
+    /// Until when the supervisor sleeps, if nothing wakes it.
+    pub(crate) planned: Option<Instant>,
+    /// A lane holds memory that a burst left behind, and the supervisor does not know it yet.
+    pub(crate) has_spare: bool,
+    /// Whom the lanes were last asked to tell.
+    armed: Option<Tell>,
+    /// Empty between events.
+    actions: VecDeque<Action<Ticket>>,
+    /// The reply that is being taken in.
+    reply: Option<(SeatId, Reply)>,
+    /// The worker whose death is being dealt with.
+    dead: Option<(Worker, Exit)>,
+    submissions: u32,
+}
+
+impl Hub {
+    pub(crate) fn new(workers: usize) -> Hub {
+        Hub {
+            scheduler: Scheduler::new(workers, Instant::now()),
+            posts: (0..workers).map(|_| None).collect(),
+            attended: false,
+            births: Vec::new(),
+            planned: None,
+            has_spare: false,
+            armed: None,
+            actions: VecDeque::new(),
+            reply: None,
+            dead: None,
+            submissions: 0,
+        }
+    }
+
+    pub(crate) fn submit(&mut self, ticket: Ticket, now: &Clock, out: &mut Outcomes) {
+        self.handle(Event::Submitted(ticket), now, out);
+        // With more than the lanes hold, a caller that goes on submitting keeps them filled.
+        self.submissions = self.submissions.wrapping_add(1);
+        if self.scheduler.has_queue() && self.submissions.is_multiple_of(8) {
+            self.take_in(now, out);
+        }
+    }
+
+    /// Has the scheduler decide, and performs what it decides.
+    pub(crate) fn handle(&mut self, event: Event<Ticket>, now: &Clock, out: &mut Outcomes) {
+        self.scheduler.handle(event, now, &mut self.actions);
+        while let Some(action) = self.actions.pop_front() {
+            self.perform(action, now, out);
+        }
+    }
+
+    fn perform(&mut self, action: Action<Ticket>, now: &Clock, out: &mut Outcomes) {
+        match action {
+            Action::Send(seat) => {
+                let Some(post) = &mut self.posts[seat] else { return };
+                let kept = post.lane.outstanding();
+                if let Some(ticket) = self.scheduler.tasks(seat).get_mut(kept)
+                    && let Err(error) = post.send(ticket)
+                {
+                    let event = Event::Unsendable { seat, kept, why: error.to_string() };
+                    self.scheduler.handle(event, now, &mut self.actions);
+                }
+            }
+            Action::TakeBack(seat) => {
+                let Some(post) = &mut self.posts[seat] else { return };
+                let returned = post.take_back();
+                let (kept, count) = (post.lane.outstanding(), returned.len());
+                for (ticket, returned) in self.scheduler.tasks(seat).iter_mut().skip(kept).zip(returned) {
+                    ticket.input = returned.input.ok().map(Payload::Heap);
+                }
+                if count > 0 {
+                    self.scheduler.handle(Event::TakenBack { seat, kept, count }, now, &mut self.actions);
+                }
+            }
+            Action::Spawn(seat) => self.births.push(seat),
+            Action::Kill(seat) => {
+                if let Some(post) = &self.posts[seat] {
+                    post.child.kill();
+                }
+            }
+            Action::Dismiss(seat) => {
+                if let Some(post) = &self.posts[seat] {
+                    post.dismiss();
+                }
+            }
+            Action::Deliver(ticket) => {
+                if let Some((seat, reply)) = self.reply.take() {
+                    // A plain value needs no author.
+                    let worker = if reply.status == 0 { None } else { self.posts[seat].as_ref() };
+                    let worker = worker.map(|post| Box::new(post.worker()));
+                    out.push((ticket.task, end_of(reply, worker)));
+                }
+            }
+            Action::Fail(ticket, why) => {
+                let error = self.error_of(why);
+                out.push((ticket.task, End::Failed(error)));
+            }
+        }
+    }
+
+    /// Takes in every reply that is there.
+    pub(crate) fn take_in(&mut self, now: &Clock, out: &mut Outcomes) {
+        for seat in 0..self.posts.len() {
+            self.take_in_from(seat, now, out);
+        }
+    }
+
+    fn take_in_from(&mut self, seat: SeatId, now: &Clock, out: &mut Outcomes) {
+        while self.scheduler.listens_to(seat)
+            && let Some(post) = &mut self.posts[seat]
+            && let Some(received) = post.lane.receive()
+        {
+            post.changed = true;
+            self.has_spare |= post.lane.has_spare_memory();
+            match received {
+                Ok(reply) => {
+                    self.reply = Some((seat, reply));
+                    self.handle(Event::Replied(seat), now, out);
+                }
+                Err(error) => self.handle(Event::Nonsense(seat, error.0.to_string()), now, out),
+            }
+        }
+    }
+
+    pub(crate) fn any_reply(&self) -> bool {
+        self.posts.iter().flatten().any(|post| post.lane.has_reply())
+    }
+
+    /// A worker has ended.
+    pub(crate) fn exited(&mut self, seat: SeatId, ended: Ended, now: &Clock, out: &mut Outcomes) {
+        self.take_in_from(seat, now, out);
+        let Some(mut post) = self.posts[seat].take() else { return };
+        let begun = post.lane.in_hand();
+        let tickets = self.scheduler.tasks(seat);
+        for (ticket, left) in tickets.iter_mut().zip(post.lane.left_over()) {
+            ticket.input = left.input.ok().map(Payload::Heap);
+        }
+        let exit = match ended {
+            Ended::Code(code) => Exit::Code(code),
+            Ended::Signal(number) => Exit::Signal { number, stack_overflow: post.lane.stack_overflowed() },
+            Ended::Unknown => Exit::Unknown,
+        };
+        post.release_the_door();
+        self.dead = Some((post.worker(), exit));
+        let misborn = ended == Ended::Code(MISBORN);
+        self.handle(Event::Exited { seat, begun, misborn }, now, out);
+        self.dead = None;
+    }
+
+    /// Nobody wants this task any more.
+    pub(crate) fn forget(&mut self, task: &Task, now: &Clock, out: &mut Outcomes) {
+        let is_it = |ticket: &Ticket| {
+            std::ptr::addr_eq(std::sync::Arc::as_ptr(&ticket.task), std::sync::Arc::as_ptr(task))
+        };
+        if let Some(at) = self.scheduler.queue().iter().position(is_it) {
+            let ticket = self.scheduler.queue().remove(at);
+            out.extend(ticket.map(|ticket| (ticket.task, End::Failed(Error::new(ErrorKind::Cancelled, "")))));
+            return;
+        }
+        for seat in 0..self.posts.len() {
+            if !self.scheduler.tasks(seat).iter().any(is_it) {
+                continue;
+            }
+            // If it has not begun it comes back, and goes no further.
+            self.handle(Event::Forgotten { seat, in_hand: false }, now, out);
+            let in_hand = self.posts[seat].as_ref().is_some_and(|post| post.lane.in_hand() > 0);
+            if in_hand && self.scheduler.tasks(seat).front().is_some_and(is_it) {
+                self.handle(Event::Forgotten { seat, in_hand: true }, now, out);
+            }
+            return;
+        }
+    }
+
+    /// Before the lock is released: wakes workers that were given something, and sees to it that the
+    /// listener is told of what comes.
+    pub(crate) fn settle(&mut self, listening: &Listening, now: &Clock, out: &mut Outcomes) {
+        self.flush();
+        while self.arm(listening) {
+            self.take_in(now, out);
+            self.flush();
+        }
+    }
+
+    fn flush(&mut self) {
+        for post in self.posts.iter_mut().flatten() {
+            post.lane.flush();
+        }
+    }
+
+    /// Returns whether a reply is there that nobody may be told of any more.
+    fn arm(&mut self, listening: &Listening) -> bool {
+        let needed = self.needs_the_supervisor();
+        listening.set_needed(needed);
+        let tell = match listening.listener() {
+            Listener::Asleep => Tell::Bell,
+            Listener::Nobody if needed => Tell::Alarm,
+            Listener::Awake | Listener::Nobody => {
+                self.armed = None;
+                return false;
+            }
+        };
+        // What was armed and has not changed since still is.
+        let all = self.armed.replace(tell) != Some(tell);
+        let each = self.scheduler.is_timed() || (self.attended && tell == Tell::Alarm);
+        let mut late = false;
+        for (seat, post) in self.posts.iter_mut().enumerate() {
+            if let Some(post) = post
+                && (std::mem::take(&mut post.changed) || all)
+                && self.scheduler.listens_to(seat)
+            {
+                // Before the last of what is there: then there is time to send more before it runs dry.
+                let outstanding = post.lane.outstanding();
+                let more = match tell {
+                    _ if each => 1,
+                    Tell::Bell => outstanding / 2,
+                    Tell::Alarm => outstanding - outstanding / 8,
+                };
+                late |= post.lane.arm(more, tell);
+            }
+        }
+        late
+    }
+
+    /// Without a listener, replies can stay where they are, unless somebody waits for them otherwise or
+    /// for the room they take.
+    fn needs_the_supervisor(&mut self) -> bool {
+        if self.attended && !self.scheduler.has_work() {
+            self.attended = false;
+        }
+        self.attended
+            || self.scheduler.has_queue()
+            || self.scheduler.is_timed()
+            || self.scheduler.phase() != Phase::Running
+    }
+
+    /// Whether the supervisor has to be woken: to start workers, or because it sleeps too long.
+    pub(crate) fn must_knock(&mut self) -> bool {
+        let next = self.scheduler.next_tick();
+        let sooner = match (next, self.planned) {
+            (Some(next), Some(planned)) => next < planned,
+            (Some(_), None) => true,
+            (None, _) => false,
+        };
+        if sooner {
+            self.planned = next;
+        }
+        let spare = std::mem::take(&mut self.has_spare);
+        sooner || spare || !self.births.is_empty() || self.scheduler.is_over()
+    }
+
+    pub(crate) fn has_spare_memory(&self) -> bool {
+        self.posts.iter().flatten().any(|post| post.lane.has_spare_memory())
+    }
+
+    pub(crate) fn trim(&mut self) {
+        self.posts.iter_mut().flatten().for_each(|post| post.lane.trim());
+    }
+
+    fn error_of(&self, why: Why) -> Error {
+        let worker = |seat: SeatId| match &self.dead {
+            Some((worker, _)) => Some(worker.clone()),
+            None => self.posts[seat].as_ref().map(Post::worker),
+        };
+        let about = |error: Error, seat| match worker(seat) {
+            Some(worker) => error.with_worker(worker),
+            None => error,
+        };
+        match why {
+            Why::WorkerDied(_) => match &self.dead {
+                Some((worker, exit)) => Error::worker_died(worker.clone(), *exit),
+                None => Error::new(ErrorKind::WorkerDied, ""),
+            },
+            Why::Nonsense(seat, text) => {
+                about(Error::new(ErrorKind::Decode, format!("the worker's reply: {text}")), seat)
+            }
+            Why::Unsendable(text) => Error::new(ErrorKind::Os, format!("the task cannot be sent: {text}")),
+            Why::TimedOut(seat, limit) => about(Error::timed_out(limit), seat),
+            Why::Cancelled => Error::new(ErrorKind::Cancelled, ""),
+            Why::Closed => Error::new(ErrorKind::Closed, "it takes no more tasks"),
+            Why::Terminated => Error::new(ErrorKind::Terminated, ""),
+            Why::Broken(text) => Error::new(ErrorKind::Broken, text),
+        }
+    }
+}
+
+fn end_of(reply: Reply, worker: Option<Box<Worker>>) -> End {
+    let output = match reply.output {
+        Output::Inline(len, bytes) => Payload::Inline { len, bytes },
+        Output::Heap(bytes) => Payload::Heap(bytes),
+    };
+    if reply.status == REFUSED {
+        let text = String::from_utf8_lossy(output.as_slice()).into_owned();
+        let error = Error::new(ErrorKind::Os, format!("in the worker: {text}"));
+        return End::Failed(match worker {
+            Some(worker) => error.with_worker(*worker),
+            None => error,
+        });
+    }
+    End::Reply { status: reply.status, output, worker }
+}
+
+/// How long memory that a burst left behind is kept warm.
+pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(5);

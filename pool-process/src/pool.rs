@@ -1,0 +1,172 @@
+//! The user's end: building a pool, and dropping it.
+
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, mpsc};
+use std::time::{Duration, Instant};
+
+use pool_core::{AnyPool, Backend, Error, ErrorKind, Result};
+
+use crate::post::Outfit;
+use crate::shared::{Shared, lock};
+use crate::supervisor::supervise;
+
+/// A pool of worker processes.
+///
+/// ```
+/// use pool_core::Pool;
+/// use pool_process::ProcessPool;
+///
+/// let pool = ProcessPool::new(2)?;
+/// assert_eq!(pool.map(|x: u64| x * x, 0..5)?, [0, 1, 4, 9, 16]);
+/// pool.close();
+/// pool.join()?;
+/// # Ok::<(), pool_core::Error>(())
+/// ```
+///
+/// A worker is this program, executed again and caught before `main`: constructors of the program run in
+/// it, `main` does not. It keeps the standard streams, the environment, the working directory and the
+/// arguments, and has no other descriptor of the program. It ignores the terminal's Ctrl-C, and it dies
+/// with the program, however that ends.
+///
+/// A task that panics is an error of that task, and its worker goes on. A task that ends its process
+/// (`abort`, `exit`, a signal, a stack overflow) is an error of that task too, which says how it ended;
+/// the worker is replaced, and every other task goes on.
+///
+/// Dropping the pool terminates it: the workers are killed and reaped.
+pub struct ProcessPool {
+    shared: Arc<Shared>,
+    backend: Arc<dyn Backend>,
+}
+
+/// How long Drop waits for killed workers to be gone. The system needs milliseconds, unless one hangs in
+/// a device.
+const DROP_GRACE: Duration = Duration::from_secs(10);
+
+/// How a worker process is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum StartMethod {
+    /// The program is executed again: a clean process that shares nothing with this one.
+    #[default]
+    Spawn,
+}
+
+impl ProcessPool {
+    /// A pool of `workers` processes.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for 0 workers; [`Os`](ErrorKind::Os) when the
+    /// system refuses a process, or this program is one that cannot be executed again (the text says
+    /// why). Of workers that did start, none is left.
+    pub fn new(workers: usize) -> Result<ProcessPool> {
+        ProcessPool::builder().workers(workers).build()
+    }
+
+    /// A pool to be configured.
+    pub fn builder() -> ProcessPoolBuilder {
+        ProcessPoolBuilder::default()
+    }
+}
+
+/// Configures a [`ProcessPool`].
+#[derive(Debug, Clone, Default)]
+pub struct ProcessPoolBuilder {
+    workers: Option<usize>,
+    name: Option<String>,
+    start_method: StartMethod,
+}
+
+impl ProcessPoolBuilder {
+    /// How many processes. Default: one per core that this process may use.
+    pub fn workers(mut self, workers: usize) -> ProcessPoolBuilder {
+        self.workers = Some(workers);
+        self
+    }
+
+    /// The pool's name; its workers are called `NAME-worker-1` and so on. Default: `ProcessPool-1`,
+    /// counting the program's process pools.
+    pub fn name(mut self, name: impl Into<String>) -> ProcessPoolBuilder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// How workers are started. Default: [`StartMethod::Spawn`].
+    pub fn start_method(mut self, method: StartMethod) -> ProcessPoolBuilder {
+        self.start_method = method;
+        self
+    }
+
+    /// Starts the pool. Workers are on their way when it returns; tasks may be given at once.
+    ///
+    /// # Errors
+    /// As [`ProcessPool::new`].
+    pub fn build(self) -> Result<ProcessPool> {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let workers = match self.workers {
+            Some(0) => {
+                return Err(Error::new(
+                    ErrorKind::InvalidArgument,
+                    "a pool of 0 workers; ask for at least 1",
+                ));
+            }
+            Some(workers) => workers,
+            None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
+        };
+        let StartMethod::Spawn = self.start_method;
+        if self.name.as_ref().is_some_and(|name| name.contains(char::is_control)) {
+            let text = "a pool's name with a control character; use printable text";
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        // ORDERING: only uniqueness matters.
+        let name = self.name.unwrap_or_else(|| format!("ProcessPool-{}", COUNT.fetch_add(1, Relaxed) + 1));
+        let refused = |error: std::io::Error| {
+            Error::new(ErrorKind::Os, format!("cannot start a process pool: {error}")).with_source(error)
+        };
+        let shared = Arc::new(Shared::new(name, workers).map_err(refused)?);
+        let (started, first) = mpsc::channel();
+        let (outfit, outfits) = mpsc::channel();
+        let supervised = shared.clone();
+        let thread = std::thread::Builder::new()
+            .name(format!("{}-supervisor", shared.name))
+            .spawn(move || supervise(&supervised, outfits.into_iter(), &started))
+            .map_err(refused)?;
+        *lock(&shared.supervisor) = Some(thread);
+        let pool = ProcessPool { backend: shared.clone(), shared };
+        // While the supervisor starts one worker, this thread makes what the next one needs. When a start
+        // has failed, nobody takes it.
+        for _ in 0..workers {
+            if outfit.send(Outfit::make()).is_err() {
+                break;
+            }
+        }
+        drop(outfit);
+        // On an error the pool is dropped here, which sees the workers out that did start.
+        first
+            .recv()
+            .unwrap_or_else(|_| Err(std::io::Error::other("the supervisor ended")))
+            .map_err(refused)?;
+        Ok(pool)
+    }
+}
+
+impl AnyPool for ProcessPool {
+    fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
+}
+
+impl Drop for ProcessPool {
+    fn drop(&mut self) {
+        self.shared.terminate();
+        if self.shared.gone.wait(Instant::now().checked_add(DROP_GRACE)) {
+            self.shared.clean_up();
+        }
+    }
+}
+
+impl std::fmt::Debug for ProcessPool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.shared.fmt(f)
+    }
+}

@@ -1,0 +1,143 @@
+//! A worker process, from its pool's side: its lane, its control channel, its life.
+
+use std::io;
+use std::os::fd::AsFd;
+
+use pool_core::{ContextSlot, Worker};
+use pool_ipc::bell::Bell;
+use pool_ipc::birth;
+use pool_ipc::child::Child;
+use pool_ipc::control::{self, Command, Control, Door};
+use pool_ipc::lane::{Ends, PoolLane, Request, Returned};
+
+use crate::ticket::Ticket;
+use crate::worker;
+
+pub(crate) struct Post {
+    pub(crate) lane: PoolLane,
+    pub(crate) child: Child,
+    pub(crate) name: String,
+    /// Differs between all workers that this pool ever had.
+    pub(crate) birth: u64,
+    /// Where the worker will say hello; `None` once it is being let in.
+    pub(crate) door: Option<Door>,
+    /// Its name.
+    door_name: String,
+    pub(crate) control: Option<Control>,
+    contexts: Contexts,
+    /// Something was sent, taken in or taken back since the worker was last asked to tell.
+    pub(crate) changed: bool,
+}
+
+/// What a worker needs that is made before it is born, on any thread.
+pub(crate) struct Outfit {
+    lane: PoolLane,
+    ends: Ends,
+    door: Door,
+}
+
+impl Outfit {
+    pub(crate) fn make() -> io::Result<Outfit> {
+        let (lane, ends) = PoolLane::create()?;
+        Ok(Outfit { lane, ends, door: Door::open()? })
+    }
+}
+
+impl Post {
+    /// Starts a worker. The calling thread is its life line.
+    pub(crate) fn fill(name: String, birth: u64, bell: &Bell, outfit: Outfit) -> io::Result<Post> {
+        let Outfit { lane, ends, door } = outfit;
+        let descriptors =
+            [ends.requests.as_fd(), ends.replies.as_fd(), ends.alarm.as_fd(), bell.descriptor()];
+        let child = birth::spawn(worker::live, &descriptors, &[&name, door.name()])?;
+        let (contexts, door_name) = (Contexts::default(), door.name().to_owned());
+        Ok(Post {
+            lane,
+            child,
+            name,
+            birth,
+            door: Some(door),
+            door_name,
+            control: None,
+            contexts,
+            changed: true,
+        })
+    }
+
+    pub(crate) fn worker(&self) -> Worker {
+        Worker { name: self.name.clone(), pid: Some(self.child.pid()) }
+    }
+
+    /// Puts a task into the lane, with its context if the worker does not have it.
+    pub(crate) fn send(&mut self, ticket: &mut Ticket) -> io::Result<()> {
+        let Some(input) = ticket.input.take() else {
+            return Err(io::Error::new(io::ErrorKind::OutOfMemory, "no memory to read its argument back"));
+        };
+        let (slot, bytes) = match &ticket.context {
+            None => (ContextSlot::NONE, &[][..]),
+            Some(context) => match self.contexts.place(context.id) {
+                (index, true) => (ContextSlot::new(index, true), &context.bytes[..]),
+                (index, false) => (ContextSlot::new(index, false), &[][..]),
+            },
+        };
+        let request =
+            Request { entry: ticket.entry, word: slot.to_word(), context: bytes, input: input.as_slice() };
+        let sent = self.lane.send(request);
+        if sent.is_err() {
+            self.contexts.forget(slot);
+        }
+        self.changed = true;
+        sent
+    }
+
+    /// Takes back what the worker has not begun.
+    pub(crate) fn take_back(&mut self) -> Vec<Returned> {
+        self.changed = true;
+        let returned = self.lane.take_back();
+        for request in &returned {
+            self.contexts.forget(ContextSlot::from_word(request.word));
+        }
+        returned
+    }
+
+    /// The worker is gone; if somebody still waits for it to say hello, it is not to wait any longer.
+    pub(crate) fn release_the_door(&self) {
+        if self.door.is_none() && self.control.is_none() {
+            control::release(&self.door_name);
+        }
+    }
+
+    pub(crate) fn dismiss(&self) {
+        if let Some(control) = &self.control {
+            // It fails when the worker is gone, which is all that is wanted.
+            let _ = control.send(Command::Leave);
+        }
+    }
+}
+
+/// Which contexts a worker remembers, by slot: the newest overwrites the oldest.
+#[derive(Default)]
+struct Contexts {
+    ids: [Option<u64>; ContextSlot::COUNT],
+    next: usize,
+}
+
+impl Contexts {
+    /// A request did not get to the worker, nor did the context that it may have brought.
+    fn forget(&mut self, slot: ContextSlot) {
+        if slot.is_fresh() {
+            self.ids[slot.index()] = None;
+        }
+    }
+
+    /// The slot of a context, and whether it has to be sent along.
+    fn place(&mut self, id: u64) -> (usize, bool) {
+        if let Some(index) = self.ids.iter().position(|known| *known == Some(id)) {
+            return (index, false);
+        }
+        let index = self.next;
+        self.next = (index + 1) % ContextSlot::COUNT;
+        self.ids[index] = Some(id);
+        (index, true)
+    }
+}

@@ -1,0 +1,173 @@
+//! What the pool's handle, its results and its supervisor share: the seam, filled.
+
+use std::cell::Cell;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{JoinHandle, Thread};
+use std::time::Instant;
+
+use pool_core::callbacks::Callbacks;
+use pool_core::work::Task;
+use pool_core::{Backend, Error, ErrorKind, Event, Result, panics};
+use pool_ipc::bell::Bell;
+use pool_ipc::patience::Patience;
+use pool_ipc::watch::Watch;
+
+use crate::clock::Clock;
+use crate::hub::{Hub, Outcomes};
+use crate::listening::Listening;
+use crate::scheduler::{self, Phase};
+use crate::ticket::Ticket;
+
+pub(crate) struct Shared {
+    pub(crate) name: String,
+    workers: usize,
+    hub: Mutex<Hub>,
+    pub(crate) bell: Arc<Bell>,
+    /// The one caller that takes replies in for all that wait; see [`crate::waiting`].
+    pub(crate) leader: Mutex<Patience>,
+    pub(crate) followers: Mutex<Vec<Thread>>,
+    pub(crate) listening: Listening,
+    pub(crate) watch: Watch,
+    pub(crate) callbacks: Arc<Callbacks>,
+    /// Set when the supervisor has seen the last worker out.
+    pub(crate) gone: Event,
+    pub(crate) supervisor: Mutex<Option<JoinHandle<()>>>,
+}
+
+thread_local! {
+    /// An empty vector with room, so that taking in one reply needs no allocation.
+    static OUTCOMES: Cell<Outcomes> = const { Cell::new(Vec::new()) };
+}
+
+impl Shared {
+    pub(crate) fn new(name: String, workers: usize) -> io::Result<Shared> {
+        Ok(Shared {
+            name,
+            workers,
+            hub: Mutex::new(Hub::new(workers)),
+            bell: Arc::new(Bell::create()?),
+            leader: Mutex::new(Patience::new()),
+            followers: Mutex::default(),
+            listening: Listening::new(),
+            watch: Watch::new()?,
+            callbacks: Arc::default(),
+            gone: Event::new(),
+            supervisor: Mutex::new(None),
+        })
+    }
+
+    /// Does something to the hub, and then what follows from it: workers are woken, listeners told, and
+    /// outcomes delivered, the last without the lock.
+    pub(crate) fn visit<U>(&self, body: impl FnOnce(&mut Hub, &Clock, &mut Outcomes) -> U) -> U {
+        let mut out = OUTCOMES.take();
+        let now = Clock::default();
+        let (result, knock) = {
+            let mut hub = lock(&self.hub);
+            let result = body(&mut hub, &now, &mut out);
+            hub.settle(&self.listening, &now, &mut out);
+            (result, hub.must_knock())
+        };
+        if knock {
+            self.watch.knock();
+        }
+        if !out.is_empty() {
+            for (task, end) in out.drain(..) {
+                // With its task may go the last of what the user bound to it, whose Drop may panic.
+                let _ = panics::catch(|| task.end(end));
+            }
+        }
+        OUTCOMES.set(out);
+        result
+    }
+
+    /// Whether a reply is there, as far as can be told without waiting for the lock.
+    pub(crate) fn something_arrived(&self) -> bool {
+        match self.hub.try_lock() {
+            Ok(hub) => hub.any_reply(),
+            Err(_) => false,
+        }
+    }
+
+    /// Whether a worker that has something to do was last seen on this thread's core.
+    pub(crate) fn shares_a_core(&self) -> bool {
+        let Some(core) = pool_ipc::current_core() else { return false };
+        self.hub.try_lock().is_ok_and(|hub| {
+            hub.posts
+                .iter()
+                .flatten()
+                .any(|post| post.lane.outstanding() > 0 && post.lane.their_core() == core)
+        })
+    }
+
+    /// After `gone`: leaves nothing running.
+    pub(crate) fn clean_up(&self) {
+        let supervisor = lock(&self.supervisor).take();
+        if let Some(thread) = supervisor.filter(|thread| thread.thread().id() != std::thread::current().id())
+        {
+            let _ = thread.join();
+        }
+        self.callbacks.finish();
+    }
+}
+
+impl Backend for Shared {
+    fn workers(&self) -> usize {
+        self.workers
+    }
+
+    fn submit(&self, task: Task) {
+        if let Some(ticket) = Ticket::of(task) {
+            self.visit(|hub, now, out| hub.submit(ticket, now, out));
+        }
+    }
+
+    fn wait(&self, event: &Event, deadline: Option<Instant>) -> bool {
+        self.wait_for(event, deadline)
+    }
+
+    fn attend(&self) {
+        self.visit(|hub, _, _| hub.attended = true);
+    }
+
+    fn forget(&self, task: &Task) {
+        self.visit(|hub, now, out| hub.forget(task, now, out));
+    }
+
+    fn run_callback(&self, callback: Box<dyn FnOnce() + Send>) {
+        self.callbacks.push(callback, |body| {
+            std::thread::Builder::new().name(format!("{}-callbacks", self.name)).spawn(body)
+        });
+    }
+
+    fn close(&self) {
+        self.visit(|hub, now, out| hub.handle(scheduler::Event::Close, now, out));
+    }
+
+    fn terminate(&self) {
+        self.visit(|hub, now, out| hub.handle(scheduler::Event::Terminate, now, out));
+    }
+
+    fn join(&self) -> Result<()> {
+        if self.visit(|hub, _, _| hub.scheduler.phase()) == Phase::Running {
+            return Err(Error::new(ErrorKind::StillOpen, "call `close` or `terminate` before `join`"));
+        }
+        self.gone.wait(None);
+        self.clean_up();
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("name", &self.name)
+            .field("workers", &self.workers)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Locks without regard to poison: no user code runs under this crate's locks.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

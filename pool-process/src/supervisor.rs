@@ -1,0 +1,170 @@
+//! The pool's own thread: it starts workers, sees them out, and does what nobody waits for.
+//!
+//! It is the life line of its workers: the kernel kills them when this thread ends, so they die with the
+//! program however it ends, and do not depend on the thread that made the pool. It sleeps in one place,
+//! on the ends of all workers and the alarms of all lanes. Of the user's code it runs the wakers of futures
+//! whose results it takes in, and what the last reference to a task drops; panics of both are caught.
+
+use std::io;
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+use pool_ipc::control::Door;
+
+use crate::hub::{Hub, TRIM_AFTER};
+use crate::post::{Outfit, Post};
+use crate::scheduler::{Event, SeatId};
+use crate::shared::Shared;
+
+/// Supervises until the pool is over. The outfits are those of the first workers; `started` is told once
+/// they are there, or why not.
+pub(crate) fn supervise(
+    shared: &Arc<Shared>,
+    outfits: impl Iterator<Item = io::Result<Outfit>>,
+    started: &Sender<io::Result<()>>,
+) {
+    let mut supervisor = Supervisor { shared, births: 0, hellos: Vec::new() };
+    let mut seats = outfits.enumerate();
+    let first: io::Result<()> = seats.try_for_each(|(seat, outfit)| supervisor.fill(seat, outfit?));
+    if first.is_err() {
+        shared.visit(|hub, now, out| hub.handle(Event::Terminate, now, out));
+    }
+    let _ = started.send(first);
+    let mut ready = Vec::new();
+    while !shared.visit(|hub, _, _| hub.scheduler.is_over()) {
+        let timeout = shared.visit(|hub, now, _| hub.plan(now.read()));
+        let start = Instant::now();
+        shared.watch.wait(timeout, &mut ready);
+        for token in &ready {
+            supervisor.look_after(*token);
+        }
+        let trim = ready.is_empty() && start.elapsed() >= TRIM_AFTER;
+        let births = shared.visit(|hub, now, out| {
+            hub.take_in(now, out);
+            hub.handle(Event::Tick, now, out);
+            if trim {
+                hub.trim();
+            }
+            std::mem::take(&mut hub.births)
+        });
+        for seat in births {
+            if let Err(error) = Outfit::make().and_then(|outfit| supervisor.fill(seat, outfit)) {
+                let text = format!("no worker can be started: {error}");
+                shared.visit(|hub, now, out| hub.handle(Event::BirthFailed(seat, text), now, out));
+            }
+        }
+    }
+    supervisor.hellos.into_iter().for_each(|thread| drop(thread.join()));
+    shared.gone.set();
+}
+
+struct Supervisor<'a> {
+    shared: &'a Arc<Shared>,
+    births: u64,
+    /// Threads that hear a worker's hello; none outlives its worker.
+    hellos: Vec<JoinHandle<()>>,
+}
+
+/// What in [`Supervisor::look_after`]'s token is ready.
+const EXIT: u64 = 0;
+const ALARM: u64 = 1;
+
+impl Supervisor<'_> {
+    /// Starts a worker on a seat.
+    fn fill(&mut self, seat: SeatId, outfit: Outfit) -> io::Result<()> {
+        self.births += 1;
+        let name = format!("{}-worker-{}", self.shared.name, seat + 1);
+        let post = Post::fill(name, self.births, &self.shared.bell, outfit)?;
+        let watch = &self.shared.watch;
+        let watched = watch.add(post.child.as_fd(), self.births << 1 | EXIT);
+        if let Err(error) = watched.and_then(|()| watch.add(post.lane.alarm(), self.births << 1 | ALARM)) {
+            post.child.kill();
+            // It was killed: it ends, and this thread is the one that reaps it.
+            while post.child.reap().is_none() {
+                std::thread::yield_now();
+            }
+            return Err(error);
+        }
+        self.shared.visit(|hub, now, out| {
+            hub.posts[seat] = Some(post);
+            hub.handle(Event::Born(seat), now, out);
+        });
+        Ok(())
+    }
+
+    fn look_after(&mut self, token: u64) {
+        let (birth, what) = (token >> 1, token & 1);
+        if what == EXIT {
+            self.shared.visit(|hub, now, out| {
+                if let Some((seat, post)) = find(hub, birth)
+                    && let Some(ended) = post.child.reap()
+                {
+                    self.shared.watch.remove(post.child.as_fd());
+                    self.shared.watch.remove(post.lane.alarm());
+                    hub.exited(seat, ended, now, out);
+                }
+            });
+            return;
+        }
+        let knocking = self.shared.visit(|hub, _, _| {
+            let (_, post) = find(hub, birth)?;
+            post.lane.silence();
+            let door = if post.lane.is_ready() { post.door.take() } else { None };
+            Some((door?, post.child.pid()))
+        });
+        // An honest worker knocked before it said that it is ready, and is let in at once. One gone wild may
+        // have said so by accident, and the supervisor does not wait for it: another thread does.
+        if let Some((door, pid)) = knocking {
+            let shared = self.shared.clone();
+            let name = format!("{}-hello", shared.name);
+            let let_in = move || let_in(&shared, door, birth, pid);
+            self.hellos.retain(|thread| !thread.is_finished());
+            match std::thread::Builder::new().name(name).spawn(let_in) {
+                Ok(thread) => self.hellos.push(thread),
+                Err(error) => self.shared.visit(|hub, now, out| {
+                    if let Some((seat, _)) = find(hub, birth) {
+                        let text = format!("no thread to let it in: {error}");
+                        hub.handle(Event::Nonsense(seat, text), now, out);
+                    }
+                }),
+            }
+        }
+    }
+}
+
+/// Hears a worker's hello. It ends when the worker has said it, or is gone.
+fn let_in(shared: &Shared, door: Door, birth: u64, pid: u32) {
+    let accepted = door.accept(pid);
+    shared.visit(|hub, now, out| {
+        let Some((seat, post)) = find(hub, birth) else { return };
+        match accepted {
+            Ok(control) => {
+                post.control = Some(control);
+                hub.handle(Event::Ready(seat), now, out);
+            }
+            Err(error) => hub.handle(Event::Nonsense(seat, error.to_string()), now, out),
+        }
+    });
+}
+
+/// The worker of this birth, if it has not ended.
+fn find(hub: &mut Hub, birth: u64) -> Option<(SeatId, &mut Post)> {
+    let posts = hub.posts.iter_mut().enumerate();
+    posts.filter_map(|(seat, post)| Some((seat, post.as_mut()?))).find(|(_, post)| post.birth == birth)
+}
+
+impl Hub {
+    /// How long the supervisor may sleep.
+    fn plan(&mut self, now: Instant) -> Option<std::time::Duration> {
+        self.planned = self.scheduler.next_tick();
+        let until = self.planned.map(|planned| planned.saturating_duration_since(now));
+        match (until, self.has_spare_memory()) {
+            (Some(until), true) => Some(until.min(TRIM_AFTER)),
+            (None, true) => Some(TRIM_AFTER),
+            (until, false) => until,
+        }
+    }
+}

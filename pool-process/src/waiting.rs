@@ -1,0 +1,133 @@
+//! How callers wait: one leads, the others follow.
+//!
+//! The caller that waits first takes replies in itself, for everybody: it spins a little where that has
+//! paid lately, then sleeps on the pool's bell. So a round trip costs two switches and no third thread.
+//! Callers that come while there is a leader park on their own result; whoever stops leading wakes one
+//! of them to lead on.
+//!
+//! The leader delivers for everybody, wakers of futures included. A waker does not block, by its contract;
+//! one that waited for this pool would wait for the thread it runs on.
+
+use std::sync::{Arc, MutexGuard, TryLockError};
+use std::task::{Wake, Waker};
+use std::thread;
+use std::time::Instant;
+
+use pool_core::{Event, park_until, unparker};
+use pool_ipc::bell::Bell;
+use pool_ipc::patience::Patience;
+
+use crate::listening::Listener;
+use crate::shared::{Shared, lock};
+
+impl Shared {
+    /// Waits for `event`, until `deadline`; returns whether it is set.
+    pub(crate) fn wait_for(&self, event: &Event, deadline: Option<Instant>) -> bool {
+        if event.is_set() {
+            return true;
+        }
+        if is_over(deadline) {
+            self.visit(|hub, now, out| hub.take_in(now, out));
+            return event.is_set();
+        }
+        loop {
+            if let Some(mut patience) = self.try_lead() {
+                let set = self.lead(event, deadline, &mut patience);
+                drop(patience);
+                self.hand_on();
+                return set;
+            }
+            if let Some(set) = self.follow(event, deadline) {
+                return set;
+            }
+        }
+    }
+
+    fn try_lead(&self) -> Option<MutexGuard<'_, Patience>> {
+        match self.leader.try_lock() {
+            Ok(guard) => Some(guard),
+            Err(TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        }
+    }
+
+    fn lead(&self, event: &Event, deadline: Option<Instant>, patience: &mut Patience) -> bool {
+        self.listening.set(Listener::Awake);
+        let mut waker = None;
+        while !event.is_set() && !is_over(deadline) {
+            if patience.spin(self.shares_a_core(), || event.is_set() || self.something_arrived()) {
+                self.visit(|hub, now, out| hub.take_in(now, out));
+                continue;
+            }
+            // Whoever else sets the event rings the bell by this.
+            let waker = waker.get_or_insert_with(|| Waker::from(Arc::new(Ring(self.bell.clone()))));
+            let count = self.bell.count();
+            let Some(registration) = event.register(waker) else { break };
+            self.visit(|hub, now, out| {
+                self.listening.set(Listener::Asleep);
+                hub.take_in(now, out);
+            });
+            let start = Instant::now();
+            self.bell.wait(count, deadline.map(|deadline| deadline.saturating_duration_since(start)));
+            patience.slept(start.elapsed());
+            event.unregister(registration);
+            self.listening.set(Listener::Awake);
+            self.visit(|hub, now, out| hub.take_in(now, out));
+        }
+        if self.listening.stop() {
+            self.visit(|_, _, _| ());
+        }
+        event.is_set()
+    }
+
+    /// Parks until the event is set or the deadline is over (the answer), or there is no leader (`None`).
+    fn follow(&self, event: &Event, deadline: Option<Instant>) -> Option<bool> {
+        let me = thread::current();
+        let waker = unparker();
+        lock(&self.followers).push(me.clone());
+        // From here on a leader that leaves wakes us, or one before us. Had it left before, nobody leads.
+        let outcome = loop {
+            let Some(registration) = event.register(&waker) else { break Some(true) };
+            if self.try_lead().is_some() {
+                event.unregister(registration);
+                break None;
+            }
+            let in_time = park_until(deadline);
+            event.unregister(registration);
+            if !in_time {
+                break Some(event.is_set());
+            }
+        };
+        let mut followers = lock(&self.followers);
+        match followers.iter().position(|follower| follower.id() == me.id()) {
+            Some(at) => drop(followers.remove(at)),
+            // We were chosen to lead, and have no need to: the next one is.
+            None if outcome.is_some() => {
+                drop(followers);
+                self.hand_on();
+            }
+            None => {}
+        }
+        outcome
+    }
+
+    /// Wakes a follower to lead.
+    fn hand_on(&self) {
+        let mut followers = lock(&self.followers);
+        if !followers.is_empty() {
+            followers.remove(0).unpark();
+        }
+    }
+}
+
+fn is_over(deadline: Option<Instant>) -> bool {
+    deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
+struct Ring(Arc<Bell>);
+
+impl Wake for Ring {
+    fn wake(self: Arc<Self>) {
+        self.0.ring();
+    }
+}
