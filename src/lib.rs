@@ -1,1 +1,89 @@
-//! pool
+//! Process pools and thread pools with one surface: Rust's `multiprocessing`.
+//!
+//! Give a pool a function and many items, and the work runs on other processes (crash-proof,
+//! isolated, killable) or on threads (cheap), with one word changed in the program.
+//!
+//! ```
+//! use pool::{Pool, ProcessPool}; // or ThreadPool: the only word that changes
+//!
+//! fn slow(name: String) -> usize {
+//!     name.len()
+//! }
+//!
+//! fn main() -> pool::Result<()> {
+//!     let pool = ProcessPool::new(4)?;
+//!     let squares = pool.map(|x: u64| x * x, 0..1_000)?; // no init call in main, no macro
+//!     assert_eq!(squares[999], 998_001);
+//!
+//!     let handle = pool.apply_async(slow, "report.pdf".to_string());
+//!     for length in pool.imap(|line: String| line.len(), ["a", "bc"].map(String::from)) {
+//!         println!("{}", length?); // lazy, ordered, bounded
+//!     }
+//!     println!("{}", handle.get()?);
+//!     pool.close();
+//!     pool.join()
+//! }
+//! ```
+//!
+//! | Python | here |
+//! |---|---|
+//! | `Pool(4)`, `multiprocessing.dummy.Pool(4)` | [`ProcessPool::new(4)`](ProcessPool::new), [`ThreadPool::new(4)`](ThreadPool::new) |
+//! | `apply`, `apply_async`, `map`, `map_async`, `imap`, `imap_unordered`, `starmap`, `starmap_async` | the same names on [`Pool`] |
+//! | `chunksize=`, `get(timeout)`, `callback=`, `error_callback=` | [`Pool::chunk_size`], [`AsyncResult::get_timeout`], [`AsyncResult::on_success`], [`AsyncResult::on_error`] |
+//! | `close`, `terminate`, `join`, the end of a `with` block | [`Pool::close`], [`Pool::terminate`], [`Pool::join`], dropping the pool |
+//! | `AsyncResult.get/wait/ready/successful` | [`AsyncResult`], which is also a [`Future`] |
+//! | keyword arguments, `functools.partial` | a tuple or struct as the argument; [`with`] binds a context, [`star`] spreads a tuple |
+//!
+//! # What may cross
+//!
+//! A task function is a `fn` item or a closure that captures nothing ([`TaskFn`]); arguments and
+//! results are owned serde types ([`Message`]). Vectors of numbers and strings move as memory; wrap
+//! nested ones in [`codec::Plain`], and types that need a self-describing format in
+//! [`codec::Described`].
+//!
+//! # Errors
+//!
+//! A task that panics, dies with its worker, runs out of time or does not decode is an [`Error`] of
+//! that item, which says which item, which worker, and how. Everything else goes on.
+//!
+//! # The crates
+//!
+//! This crate only re-exports: `pool-core` (the surface), `pool-thread` (feature `thread`) and
+//! `pool-process` (feature `process`). Both features are on by default.
+
+#![forbid(unsafe_code)]
+
+pub use pool_core::{
+    AnyPool, AsyncResult, Error, ErrorKind, Exit, IMap, Message, Options, PanicInfo, Pool, Result, Star,
+    StarFn, TaskFn, View, With, Worker, codec, star, with,
+};
+
+#[cfg(feature = "process")]
+pub use pool_process::{ProcessPool, ProcessPoolBuilder, StartMethod};
+#[cfg(feature = "thread")]
+pub use pool_thread::{Scope, ScopedResult, ThreadPool, ThreadPoolBuilder};
+
+/// Runs the program of the README as a test of the documentation.
+#[cfg(all(doctest, feature = "process"))]
+#[doc = include_str!("../README.md")]
+struct Readme;
+
+#[cfg(all(test, feature = "process"))]
+mod tests {
+    use super::{Pool, ProcessPool};
+
+    #[test]
+    fn the_quick_start_works_in_a_unit_test() -> super::Result<()> {
+        let pool = ProcessPool::new(4)?;
+        let squares = pool.map(|x: u64| x * x, 0..1_000)?;
+        assert_eq!(squares[999], 998_001);
+        let handle = pool.apply_async(|name: String| name.len(), "report.pdf".to_string());
+        let mut lengths = pool.imap(|line: String| line.len(), ["a", "bc"].map(String::from));
+        assert_eq!(lengths.next().transpose()?, Some(1));
+        assert_eq!(lengths.next().transpose()?, Some(2));
+        assert!(lengths.next().is_none());
+        assert_eq!(handle.get()?, 10);
+        pool.close();
+        pool.join()
+    }
+}

@@ -1,0 +1,95 @@
+//! The suite is written once; this is what differs between the backends.
+
+use std::sync::OnceLock;
+
+use pool::{Pool, Result};
+
+pub(crate) trait Backend: 'static {
+    type Pool: Pool + Send + Sync + 'static;
+    /// Whether values are encoded and a worker has a process id.
+    const IS_PROCESS: bool;
+
+    fn make(workers: usize) -> Result<Self::Pool>;
+    fn named(workers: usize, name: &str) -> Result<Self::Pool>;
+    fn of_default_size() -> Result<Self::Pool>;
+
+    /// A pool that lives as long as the program, for tests that run many cases.
+    fn shared(workers: usize) -> &'static Self::Pool;
+
+    fn pool(workers: usize) -> Self::Pool {
+        Self::make(workers).expect("a pool")
+    }
+}
+
+macro_rules! backend {
+    ($name:ident, $pool:ty, $is_process:literal) => {
+        pub(crate) struct $name;
+
+        impl Backend for $name {
+            type Pool = $pool;
+            const IS_PROCESS: bool = $is_process;
+
+            fn make(workers: usize) -> Result<$pool> {
+                <$pool>::new(workers)
+            }
+
+            fn named(workers: usize, name: &str) -> Result<$pool> {
+                <$pool>::builder().workers(workers).name(name).build()
+            }
+
+            fn of_default_size() -> Result<$pool> {
+                <$pool>::builder().build()
+            }
+
+            fn shared(workers: usize) -> &'static $pool {
+                static POOLS: [OnceLock<$pool>; 5] = [const { OnceLock::new() }; 5];
+                POOLS[workers].get_or_init(|| Self::pool(workers))
+            }
+        }
+    };
+}
+
+#[cfg(feature = "thread")]
+backend!(Thread, pool::ThreadPool, false);
+#[cfg(feature = "process")]
+backend!(Process, pool::ProcessPool, true);
+
+/// Makes a `#[test]` for each backend of functions that are generic over it.
+macro_rules! on_every_backend {
+    ($($test:ident),+ $(,)?) => {
+        #[cfg(feature = "thread")]
+        mod thread {
+            $(#[test] fn $test() {
+                $crate::support::guarded(super::$test::<$crate::support::Thread>)
+            })+
+        }
+        #[cfg(feature = "process")]
+        mod process {
+            $(#[test] fn $test() {
+                $crate::support::guarded(super::$test::<$crate::support::Process>)
+            })+
+        }
+    };
+}
+pub(crate) use on_every_backend;
+
+/// The same, each test in a program of its own: see [`alone`](super::alone).
+macro_rules! alone_on_every_backend {
+    ($($test:ident),+ $(,)?) => {
+        #[cfg(feature = "thread")]
+        mod thread {
+            $(#[test] fn $test() {
+                let path = concat!(module_path!(), "::", stringify!($test));
+                $crate::support::alone(path, super::$test::<$crate::support::Thread>)
+            })+
+        }
+        #[cfg(feature = "process")]
+        mod process {
+            $(#[test] fn $test() {
+                let path = concat!(module_path!(), "::", stringify!($test));
+                $crate::support::alone(path, super::$test::<$crate::support::Process>)
+            })+
+        }
+    };
+}
+pub(crate) use alone_on_every_backend;

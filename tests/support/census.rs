@@ -1,0 +1,97 @@
+//! What this process has: children, threads, descriptors. For one test at a time ([`alone`]).
+//!
+//! [`alone`]: super::alone
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use super::process::children;
+
+/// A count of what a process has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Census {
+    /// Living or zombie.
+    pub(crate) children: Vec<u32>,
+    /// How many threads of each name.
+    pub(crate) threads: BTreeMap<String, usize>,
+    /// How many descriptors of each kind.
+    pub(crate) descriptors: BTreeMap<String, usize>,
+}
+
+/// How long what was left may take to go.
+const BOUND: Duration = Duration::from_secs(10);
+
+impl Census {
+    /// Takes a census once the births that are under way have come to an end: when it has been the same for
+    /// a while. What a worker has changes hands while it says hello.
+    pub(crate) fn settled() -> Census {
+        let bound = Instant::now() + BOUND;
+        let (mut last, mut same) = (Census::take(), 0);
+        while same < 20 && Instant::now() < bound {
+            thread::sleep(Duration::from_millis(1));
+            let now = Census::take();
+            same = if now == last { same + 1 } else { 0 };
+            last = now;
+        }
+        last
+    }
+
+    pub(crate) fn take() -> Census {
+        let mut threads = BTreeMap::new();
+        for task in fs::read_dir("/proc/self/task").expect("the list of threads").flatten() {
+            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
+            *threads.entry(name.trim().to_owned()).or_default() += 1;
+        }
+        // Reading the folder takes a descriptor of its own, which is gone by the time it is looked at.
+        let opened: Vec<PathBuf> =
+            fs::read_dir("/proc/self/fd").expect("the descriptors").flatten().map(|fd| fd.path()).collect();
+        let mut descriptors = BTreeMap::new();
+        for target in opened.iter().filter_map(|fd| fs::read_link(fd).ok()) {
+            // Without the number of the socket or pipe.
+            let kind = target.to_string_lossy().split(":[").next().unwrap_or_default().to_owned();
+            *descriptors.entry(kind).or_default() += 1;
+        }
+        Census { children: children(), threads, descriptors }
+    }
+
+    /// Waits until this process has again what it had; fails when it does not come to that.
+    #[track_caller]
+    pub(crate) fn assert_restored(&self) {
+        let bound = Instant::now() + BOUND;
+        loop {
+            let now = Census::take();
+            if now == *self {
+                return;
+            }
+            assert!(Instant::now() < bound, "left behind\n before: {self:?}\n    now: {now:?}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    /// Waits until this process has no more than it had, and as many children; fails when it does not
+    /// come to that. Less is fine: what a worker needs while it is born may have been counted before.
+    #[track_caller]
+    pub(crate) fn assert_no_more(&self) {
+        let bound = Instant::now() + BOUND;
+        loop {
+            let now = Census::take();
+            if now.is_within(self) {
+                return;
+            }
+            assert!(Instant::now() < bound, "more than before\n before: {self:?}\n    now: {now:?}");
+            thread::sleep(Duration::from_millis(1));
+        }
+    }
+
+    fn is_within(&self, before: &Census) -> bool {
+        let within = |now: &BTreeMap<String, usize>, before: &BTreeMap<String, usize>| {
+            now.iter().all(|(kind, count)| before.get(kind).is_some_and(|before| count <= before))
+        };
+        self.children.len() == before.children.len()
+            && within(&self.threads, &before.threads)
+            && within(&self.descriptors, &before.descriptors)
+    }
+}

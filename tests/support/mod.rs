@@ -1,0 +1,25 @@
+//! What the test programs share: the backends, a watchdog, the ledger of what a test leaves behind,
+//! and the files through which a test and its tasks talk, in this process or another.
+
+// Each test program uses its own part of this.
+#![allow(dead_code, unused_imports, unused_macros)]
+
+mod alone;
+mod backends;
+mod census;
+mod meeting;
+mod process;
+mod watchdog;
+
+pub(crate) use alone::alone;
+#[cfg(feature = "process")]
+pub(crate) use backends::Process;
+#[cfg(feature = "thread")]
+pub(crate) use backends::Thread;
+pub(crate) use backends::{Backend, alone_on_every_backend, on_every_backend};
+pub(crate) use census::Census;
+pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
+pub(crate) use process::{
+    SIGABRT, SIGKILL, SIGSEGV, children, descendants, is_alive, is_asleep, kill, no_core_files,
+};
+pub(crate) use watchdog::guarded;
