@@ -1,1 +1,37 @@
-//! benches
+//! The figures of `pool`: what it must reach, measured beside what the machine allows and what
+//! its peers reach.
+//!
+//! A number alone says little: a virtual machine wakes a sleeping process in 8 µs or in 80 µs
+//! depending on where it sleeps, and a busy neighbour halves everything. So no figure is compared
+//! with a number from another day. Each one runs its **subject** (the pool) and its
+//! **yardsticks** (limits of the machine, peers) in the same program, in turn, round after round,
+//! and its verdict is the median of the ratios *within* a round. [`figure`] measures, [`figures`]
+//! is the list.
+//!
+//! ```text
+//! figures ──> figure ──> report        what is measured and must be reached; the rounds; the lines
+//!    ├──> subjects                     the pool's side of each figure
+//!    ├──> limits                       bare spinning, bare futex, bare copies, bare spawn
+//!    └──> peers                        ipc-channel, procspawn, rayon, threadpool, rusty_pool
+//! ```
+
+pub mod child;
+pub mod figure;
+pub mod figures;
+pub mod limits;
+pub mod machine;
+pub mod peers;
+pub mod placement;
+pub mod process_tree;
+pub mod report;
+pub mod shared;
+pub mod stats;
+pub mod subjects;
+pub mod timing;
+pub mod work;
+
+/// Any error ends the measurement of its figure, with a message.
+pub type Error = Box<dyn std::error::Error + Send + Sync>;
+
+/// What every measurement gives.
+pub type Result<T> = std::result::Result<T, Error>;

@@ -38,11 +38,7 @@ fn ours<T: Serialize + DeserializeOwned>(value: &T, out: &mut Vec<u8>) {
 fn plain<T: 'static>(value: &T, out: &mut Vec<u8>) {
     out.clear();
     codec::with_plain(black_box(value), |bytes| out.extend_from_slice(bytes)).unwrap();
-    black_box(
-        codec::from_plain_slice::<T>(black_box(out))
-            .unwrap()
-            .unwrap(),
-    );
+    black_box(codec::from_plain_slice::<T>(black_box(out)).unwrap().unwrap());
 }
 
 fn postcard<T: Serialize + DeserializeOwned>(value: &T, out: &mut Vec<u8>) {
@@ -74,13 +70,8 @@ fn time<T>(call: Call<T>, value: &T, out: &mut Vec<u8>, calls: usize) -> f64 {
 
 /// Prints one row; `None` where a format does not apply.
 fn row<T: Serialize + DeserializeOwned>(name: &str, value: &T, plain: Option<Call<T>>) {
-    let columns: [Option<Call<T>>; 5] = [
-        Some(ours::<T>),
-        plain,
-        Some(postcard::<T>),
-        Some(rmp::<T>),
-        Some(bincode::<T>),
-    ];
+    let columns: [Option<Call<T>>; 5] =
+        [Some(ours::<T>), plain, Some(postcard::<T>), Some(rmp::<T>), Some(bincode::<T>)];
     let mut out = Vec::new();
     let calls = columns.map(|call| {
         let call = call?;
@@ -123,32 +114,21 @@ fn main() {
     println!("| value | ours | ours, plain | postcard | rmp-serde | bincode 1.3 |");
     println!("|---|---|---|---|---|---|");
 
-    let small = Small {
-        id: 1 << 40,
-        x: 1.5,
-        y: -2.5,
-        kind: 7,
-        alive: true,
-    };
+    let small = Small { id: 1 << 40, x: 1.5, y: -2.5, kind: 7, alive: true };
     // Over the whole width, as a format of variable width gains on small ones.
     let wide = |i: u64| i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let numbers: Vec<u64> = (0..1000).map(wide).collect();
     let pairs: Vec<(u64, f64)> = (0..1000).map(|i| (wide(i), i as f64)).collect();
     let text = ("sixteen letters.".to_string(), vec![0.1_f64; 100]);
-    let map: BTreeMap<String, String> = (0..1000)
-        .map(|i| (format!("key {i:04}"), format!("value {i}")))
-        .collect();
+    let map: BTreeMap<String, String> =
+        (0..1000).map(|i| (format!("key {i:04}"), format!("value {i}"))).collect();
 
     row("`u64`", &wide(1), None);
     row("struct of 5 fields", &small, None);
     row("`(String, Vec<f64>)`, 16 and 100", &text, None);
     row("`Vec<u64>`, 1000", &numbers, Some(plain::<Vec<u64>>));
     row("`Vec<(u64, f64)>`, 1000", &pairs, None);
-    row(
-        "`Vec<u8>`, 1 MiB",
-        &vec![200_u8; 1 << 20],
-        Some(plain::<Vec<u8>>),
-    );
+    row("`Vec<u8>`, 1 MiB", &vec![200_u8; 1 << 20], Some(plain::<Vec<u8>>));
     row("`BTreeMap<String, String>`, 1000", &map, None);
     row("`Vec` of 1000 structs", &vec![small; 1000], None);
 }

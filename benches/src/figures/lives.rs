@@ -1,0 +1,54 @@
+//! A pool's beginning, and its life without work.
+
+use std::time::Duration;
+
+use crate::figure::{Bound, Figure, Reading, Side};
+use crate::limits::bare_spawn;
+use crate::peers::procspawn;
+use crate::placement::Placement;
+use crate::process_tree::precise_cpu_time_of_tree;
+use crate::{Result, subjects};
+
+pub(super) fn figures() -> Vec<Figure> {
+    vec![
+        Figure {
+            name: "cold_pool",
+            what: "a new pool of 2 processes to its first result; p50, turns every {n}",
+            n: 10,
+            reading: Reading::Time,
+            slices: 4,
+            max_rounds: usize::MAX,
+            placement: Placement::Free,
+            sides: beginnings,
+            bounds: &[Bound::AtMost(2.5, bare_spawn::NAME)],
+        },
+        Figure {
+            name: "idle",
+            what: "processor time of an idle pool of 2 processes and its caller over {n} ms",
+            n: 5_000,
+            reading: Reading::Time,
+            slices: 1,
+            max_rounds: 1,
+            placement: Placement::Free,
+            sides: idleness,
+            bounds: &[Bound::Nothing],
+        },
+    ]
+}
+
+fn beginnings(n: usize) -> Result<Vec<Side>> {
+    let mut sides = vec![bare_spawn::side(n)?, procspawn::cold_pool(n)?];
+    sides.splice(0..0, subjects::cold_pool(n)?);
+    Ok(sides)
+}
+
+fn idleness(n: usize) -> Result<Vec<Side>> {
+    let interval = Duration::from_millis(n as u64);
+    let mut sides = vec![Side::remark("no pool, by the scheduler's count", move || {
+        let before = precise_cpu_time_of_tree();
+        std::thread::sleep(interval);
+        Ok(vec![precise_cpu_time_of_tree() - before])
+    })];
+    sides.splice(0..0, subjects::idle(interval)?);
+    Ok(sides)
+}

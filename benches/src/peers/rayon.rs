@@ -1,0 +1,34 @@
+//! rayon: `par_iter().map().collect()` over a slice of `u64`, on a pool of two threads.
+
+use ::rayon::ThreadPoolBuilder;
+use ::rayon::prelude::*;
+
+use crate::figure::Side;
+use crate::{Result, work};
+
+/// The name of the side.
+pub const MAP: &str = "rayon par_iter().map().collect()";
+
+/// Each slice: the seconds of each of `repeats` maps of `increment` over so many items.
+pub fn increment(items: u64, repeats: usize) -> Result<Side> {
+    // A closure of its own in each case, so that rayon can inline it as it would anywhere.
+    map(items, repeats, work::increment, |x| *x + 1)
+}
+
+/// The same with a function that takes about a microsecond.
+pub fn about_a_microsecond(items: u64) -> Result<Side> {
+    let f = work::about_a_microsecond;
+    map(items, 1, f, |x| work::about_a_microsecond(*x))
+}
+
+fn map(
+    items: u64,
+    repeats: usize,
+    expected: fn(u64) -> u64,
+    f: impl Fn(&u64) -> u64 + Copy + Send + Sync + 'static,
+) -> Result<Side> {
+    let pool = ThreadPoolBuilder::new().num_threads(2).build()?;
+    let input: Vec<u64> = (0..items).collect();
+    let map_all = move || Ok(pool.install(|| input.par_iter().map(f).collect()));
+    Ok(Side::peer(MAP, work::mapping(items, repeats, expected, map_all)))
+}

@@ -1,0 +1,122 @@
+//! The pool's side of each figure, written as a user would write it: closures that capture
+//! nothing, no settings but the number of workers.
+//!
+//! Each pool has two workers, is made once for its figure and warmed up by the round that does not
+//! count; `cold_pool` and `idle` make their own.
+
+use std::time::Duration;
+
+use pool::{Pool, ProcessPool, ThreadPool};
+
+use crate::figure::Side;
+use crate::process_tree::{cpu_time_of_tree, precise_cpu_time_of_tree};
+use crate::{Result, timing, work};
+
+const WORKERS: usize = 2;
+
+/// Each slice: the seconds of each of `trips` round trips, back to back.
+pub fn apply(trips: usize) -> Result<Vec<Side>> {
+    let pool = ProcessPool::new(WORKERS)?;
+    let side = Side::subject("apply", move || timing::each(trips, || round_trip(&pool)));
+    Ok(vec![side])
+}
+
+/// The same after each millisecond of idleness.
+pub fn apply_parked(trips: usize) -> Result<Vec<Side>> {
+    let pool = ProcessPool::new(WORKERS)?;
+    let slice = move || timing::after_idling(trips, || round_trip(&pool));
+    Ok(vec![Side::subject("apply", slice)])
+}
+
+fn round_trip(pool: &ProcessPool) -> Result<()> {
+    assert_eq!(pool.apply(|x: u64| x + 1, 41)?, 42);
+    Ok(())
+}
+
+/// Each slice: the seconds until the results of all `tasks` are there, from processes.
+pub fn apply_async_processes(tasks: usize) -> Result<Vec<Side>> {
+    let pool = ProcessPool::new(WORKERS)?;
+    let slice = move || {
+        let submit = |x| pool.apply_async(|x: u64| x + 1, x);
+        work::all_jobs(tasks, submit, |handle| Ok(handle.get()?))
+    };
+    Ok(vec![Side::subject("ProcessPool::apply_async", slice)])
+}
+
+/// The same from threads.
+pub fn apply_async_threads(jobs: usize) -> Result<Vec<Side>> {
+    let pool = ThreadPool::new(WORKERS)?;
+    let slice = move || {
+        let submit = |x| pool.apply_async(|x: u64| x + 1, x);
+        work::all_jobs(jobs, submit, |handle| Ok(handle.get()?))
+    };
+    Ok(vec![Side::subject("ThreadPool::apply_async", slice)])
+}
+
+/// Each slice: the seconds of each of `repeats` maps over so many items, on processes.
+pub fn map_processes(items: u64, repeats: usize) -> Result<Vec<Side>> {
+    let pool = ProcessPool::new(WORKERS)?;
+    let map_all = move || Ok(pool.map(|x: u64| x + 1, 0..items)?);
+    let slice = work::mapping(items, repeats, work::increment, map_all);
+    Ok(vec![Side::subject("ProcessPool::map", slice)])
+}
+
+/// The same on threads.
+pub fn map_threads(items: u64, repeats: usize) -> Result<Vec<Side>> {
+    let pool = ThreadPool::new(WORKERS)?;
+    let map_all = move || Ok(pool.map(|x: u64| x + 1, 0..items)?);
+    let slice = work::mapping(items, repeats, work::increment, map_all);
+    Ok(vec![Side::subject("ThreadPool::map", slice)])
+}
+
+/// The same on threads with a function that takes about a microsecond.
+pub fn map_threads_1us(items: u64) -> Result<Vec<Side>> {
+    let pool = ThreadPool::new(WORKERS)?;
+    let map_all = move || Ok(pool.map(work::about_a_microsecond, 0..items)?);
+    let slice = work::mapping(items, 1, work::about_a_microsecond, map_all);
+    Ok(vec![Side::subject("ThreadPool::map", slice)])
+}
+
+/// Each slice: the seconds of one echo of `len` bytes.
+pub fn echo(len: usize) -> Result<Vec<Side>> {
+    let pool = ProcessPool::new(WORKERS)?;
+    let slice = work::echo(len, move |bytes| Ok(pool.apply(|b: Vec<u8>| b, bytes)?));
+    Ok(vec![Side::subject("apply of a Vec<u8>", slice)])
+}
+
+/// Each slice: the seconds from nothing to a pool's first result, `times` over. The pool's end is
+/// not in the time.
+pub fn cold_pool(times: usize) -> Result<Vec<Side>> {
+    let slice = move || {
+        let beginning = || {
+            let (time, pool) = timing::once(|| {
+                let pool = ProcessPool::new(WORKERS)?;
+                round_trip(&pool)?;
+                Result::Ok(pool)
+            });
+            pool.map(|_ended_here| time)
+        };
+        (0..times).map(|_| beginning()).collect()
+    };
+    Ok(vec![Side::subject("new pool to first result", slice)])
+}
+
+/// Each slice: the processor time of this process and its workers over the interval, once as the
+/// processes account for it and once, beside the bound, as the scheduler does.
+pub fn idle(interval: Duration) -> Result<Vec<Side>> {
+    let by = |clock: fn() -> f64| {
+        move || {
+            let pool = ProcessPool::new(WORKERS)?;
+            round_trip(&pool)?;
+            // Whoever still spins for more work may give up first.
+            std::thread::sleep(Duration::from_millis(100));
+            let before = clock();
+            std::thread::sleep(interval);
+            Ok(vec![clock() - before])
+        }
+    };
+    Ok(vec![
+        Side::subject("idle pool, by utime + stime", by(cpu_time_of_tree)),
+        Side::remark("idle pool, by the scheduler's count", by(precise_cpu_time_of_tree)),
+    ])
+}
