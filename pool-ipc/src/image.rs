@@ -49,14 +49,6 @@ pub(crate) fn name_of(address: usize) -> io::Result<u64> {
     }
 }
 
-/// Checks that another process of this program can find `entry`.
-///
-/// # Errors
-/// It lies in a shared library.
-pub fn check_entry(entry: Entry) -> io::Result<()> {
-    name_of(entry as usize).map(drop)
-}
-
 /// The address that `name` stands for in this process, if it is code.
 pub(crate) fn address_of(name: u64) -> io::Result<usize> {
     let image = image()?;

@@ -39,7 +39,7 @@ mod sys;
 pub mod watch;
 
 #[cfg(not(loom))]
-pub use image::{Entry, check_entry};
+pub use image::Entry;
 #[cfg(not(loom))]
 pub use sys::core::current_core;
 #[cfg(not(loom))]

@@ -3,7 +3,7 @@
 //! | module    | verbs |
 //! |-----------|-------|
 //! | `futex`   | `wait`, `wake`: sleep on a word of shared memory while it has a value |
-//! | `memory`  | `segment`, `read_only`, `allocated`, `give_back`, `prefer_huge`, `reserve_bytes` |
+//! | `memory`  | `segment`, `read_only`, `allocated`, `give_back`, `reserve_bytes` |
 //! | `process` | `spawn_self`, `kill`, `reap`, `open_handle`: children, held so that ids are never confused |
 //! | `image`   | `main_image`, `later_constructors`: where the program's code lies |
 //! | `born`    | `settle_in`: what a fresh worker does before anything else |
