@@ -1,0 +1,290 @@
+//! `tests/parity.md` is whole and true: every behaviour that CPython's tests of pools and processes look at
+//! is in it, and every test that it names exists.
+//!
+//! Whether a named test exists is read from the sources: they are all there, whatever features and system the
+//! tests are built for.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+/// CPython's tests, by the section that they are in.
+const ROWS: &[(&str, &[&str])] = &[
+    (
+        "Process",
+        &[
+            "_TestProcess.test_current",
+            "_TestProcess.test_parent_process",
+            "_TestProcess.test_process",
+            "_TestProcess.test_process_mainthread_native_id",
+            "_TestProcess.test_terminate",
+            "_TestProcess.test_kill",
+            "_TestProcess.test_active_children",
+            "_TestProcess.test_recursion",
+            "_TestProcess.test_sentinel",
+            "_TestProcess.test_close",
+            "_TestProcess.test_many_processes",
+            "_TestProcess.test_lose_target_ref",
+            "_TestProcess.test_child_fd_inflation",
+            "_TestProcess.test_error_on_stdio_flush_1",
+            "_TestProcess.test_error_on_stdio_flush_2",
+            "_TestSubclassingProcess.test_subclassing",
+            "_TestSubclassingProcess.test_stderr_flush",
+            "_TestSubclassingProcess.test_sys_exit",
+            "_TestPollEintr.test_poll_eintr",
+            "TestStdinBadfiledescriptor.test_flushing",
+        ],
+    ),
+    (
+        "start methods",
+        &[
+            "_TestProcess.test_forkserver_sigint",
+            "_TestProcess.test_forkserver_sigkill",
+            "TestNoForkBomb.test_noforkbomb",
+            "TestForkAwareThreadLock.test_lock",
+            "TestCloseFds.test_closefd",
+            "TestStartMethod.test_context",
+            "TestStartMethod.test_set_get",
+            "TestStartMethod.test_get_all",
+            "TestStartMethod.test_mixed_startmethod",
+            "MultiProcessingCmdLineMixin.test_basic_script",
+        ],
+    ),
+    (
+        "Pool",
+        &[
+            "_TestPool.test_apply",
+            "_TestPool.test_map",
+            "_TestPool.test_starmap",
+            "_TestPool.test_starmap_async",
+            "_TestPool.test_map_async",
+            "_TestPool.test_map_unplicklable",
+            "_TestPool.test_map_chunksize",
+            "_TestPool.test_map_handle_iterable_exception",
+            "_TestPool.test_async",
+            "_TestPool.test_async_timeout",
+            "_TestPool.test_imap",
+            "_TestPool.test_imap_handle_iterable_exception",
+            "_TestPool.test_imap_unordered_handle_iterable_exception",
+            "_TestPool.test_make_pool",
+            "_TestPool.test_terminate",
+            "_TestPool.test_empty_iterable",
+            "_TestPool.test_traceback",
+            "_TestPool.test_wrapped_exception",
+            "_TestPool.test_release_task_refs",
+            "_TestPool.test_resource_warning",
+            "_TestPoolWorkerErrors.test_async_error_callback",
+            "_TestPoolWorkerErrors.test_unpickleable_result",
+            "_TestPoolWorkerLifetime.test_pool_worker_lifetime",
+            "_TestPoolWorkerLifetime.test_pool_worker_lifetime_early_close",
+            "_TestPoolWorkerLifetime.test_worker_finalization_via_atexit_handler_of_multiprocessing",
+            "TestStdinBadfiledescriptor.test_pool_in_process",
+            "TestPoolNotLeakOnFailure.test_release_unused_processes",
+            "MiscTestCase.test_large_pool",
+        ],
+    ),
+    (
+        "resource tracker",
+        &[
+            "_TestSharedMemory.test_shared_memory_cleaned_after_process_termination",
+            "_TestSharedMemory.test_shared_memory_untracking",
+            "_TestSharedMemory.test_shared_memory_tracking",
+            "TestResourceTracker.test_resource_tracker",
+            "TestResourceTracker.test_resource_tracker_sigint",
+            "TestResourceTracker.test_resource_tracker_reused",
+            "TestResourceTracker.test_too_long_name_resource",
+            "TestResourceTracker.test_resource_tracker_exit_code",
+            "FailingInitializerResourcesTest.test_spawn",
+            "FailingInitializerResourcesTest.test_forkserver",
+        ],
+    ),
+    ("Finalize", &["_TestFinalize.test_finalize", "_TestFinalize.test_thread_safety"]),
+    ("logging", &["_TestLogging.test_enable_logging", "_TestLogging.test_filename"]),
+];
+
+/// Rows that have no test yet and are to have one. This list is to become empty.
+const NOT_THERE_YET: &[&str] = &[
+    "_TestProcess.test_current",
+    "_TestProcess.test_parent_process",
+    "_TestProcess.test_process",
+    "_TestProcess.test_process_mainthread_native_id",
+    "_TestProcess.test_terminate",
+    "_TestProcess.test_kill",
+    "_TestProcess.test_active_children",
+    "_TestProcess.test_recursion",
+    "_TestProcess.test_sentinel",
+    "_TestProcess.test_close",
+    "_TestProcess.test_many_processes",
+    "_TestProcess.test_lose_target_ref",
+    "_TestProcess.test_child_fd_inflation",
+    "_TestProcess.test_error_on_stdio_flush_1",
+    "_TestProcess.test_error_on_stdio_flush_2",
+    "_TestSubclassingProcess.test_subclassing",
+    "_TestSubclassingProcess.test_stderr_flush",
+    "_TestSubclassingProcess.test_sys_exit",
+    "_TestPollEintr.test_poll_eintr",
+    "TestStdinBadfiledescriptor.test_flushing",
+    "_TestProcess.test_forkserver_sigint",
+    "_TestProcess.test_forkserver_sigkill",
+    "TestNoForkBomb.test_noforkbomb",
+    "TestCloseFds.test_closefd",
+    "TestStartMethod.test_context",
+    "TestStartMethod.test_set_get",
+    "TestStartMethod.test_get_all",
+    "MultiProcessingCmdLineMixin.test_basic_script",
+    "_TestPoolWorkerLifetime.test_pool_worker_lifetime",
+    "_TestPoolWorkerLifetime.test_pool_worker_lifetime_early_close",
+    "TestStdinBadfiledescriptor.test_pool_in_process",
+    "TestPoolNotLeakOnFailure.test_release_unused_processes",
+    "MiscTestCase.test_large_pool",
+    "_TestSharedMemory.test_shared_memory_cleaned_after_process_termination",
+    "TestResourceTracker.test_resource_tracker",
+    "FailingInitializerResourcesTest.test_spawn",
+    "FailingInitializerResourcesTest.test_forkserver",
+    "_TestLogging.test_enable_logging",
+    "_TestLogging.test_filename",
+    "Pool(initializer=…)",
+];
+
+/// A row of a table.
+struct Row {
+    section: String,
+    /// What is tested there.
+    subject: String,
+    /// What is said of it here.
+    here: String,
+}
+
+impl Row {
+    /// The names of tests in it.
+    fn tests(&self) -> impl Iterator<Item = &str> {
+        self.here.split('`').skip(1).step_by(2).filter(|name| name.contains("::"))
+    }
+
+    fn is_not_there_yet(&self) -> bool {
+        self.here.contains("not there yet")
+    }
+}
+
+fn rows() -> Vec<Row> {
+    let mut section = String::new();
+    let mut rows = Vec::new();
+    for line in include_str!("parity.md").lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            section = title.to_owned();
+        }
+        if let Some(cells) = line.strip_prefix("| `").and_then(|line| line.strip_suffix(" |")) {
+            let cells: Vec<&str> = cells.split(" | ").collect();
+            let [subject, _, here] = cells[..] else { panic!("three cells are wanted: {line}") };
+            let (section, subject) = (section.clone(), subject.trim_end_matches('`').to_owned());
+            rows.push(Row { section, subject, here: here.to_owned() });
+        }
+    }
+    rows
+}
+
+/// The sources, by the path of their module: `conformance::map`, `pool_process::hub`.
+fn sources() -> BTreeMap<String, String> {
+    fn collect(folder: &Path, module: &str, sources: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            let (path, name) = (entry.path(), entry.file_name().into_string().unwrap());
+            let inner = |name: &str| match module {
+                "" => name.to_owned(),
+                _ => format!("{module}::{name}"),
+            };
+            if path.is_dir() {
+                collect(&path, &inner(&name), sources);
+            } else if let Some(name) = name.strip_suffix(".rs") {
+                let module = if ["main", "lib", "mod"].contains(&name) { module.into() } else { inner(name) };
+                sources.insert(module, fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut sources = BTreeMap::new();
+    collect(&root.join("tests"), "", &mut sources);
+    for package in ["pool-core", "pool-thread", "pool-ipc", "pool-process"] {
+        collect(&root.join(package).join("src"), &package.replace('-', "_"), &mut sources);
+    }
+    sources
+}
+
+/// Whether the source has a test of this name: marked as one, or in a list that a macro makes tests of.
+fn has_test(source: &str, test: &str) -> bool {
+    let lines: Vec<&str> = source.lines().map(str::trim).collect();
+    lines.iter().enumerate().any(|(at, line)| {
+        let defined = line
+            .split_once("fn ")
+            .and_then(|(_, rest)| rest.strip_prefix(test))
+            .is_some_and(|rest| rest.starts_with(['(', '<']));
+        let marked = || lines[..at].iter().rev().take_while(|line| line.starts_with('#'));
+        let listed = || lines.iter().any(|line| line.split(',').any(|name| name.trim() == test));
+        defined && (marked().any(|line| *line == "#[test]") || listed())
+    })
+}
+
+/// Whether this is a test: in the longest module of which the name is a part.
+fn exists(name: &str, sources: &BTreeMap<String, String>) -> bool {
+    let Some((mut module, test)) = name.rsplit_once("::") else { return false };
+    let mut within = Vec::new();
+    loop {
+        if let Some(source) = sources.get(module) {
+            let has_module = |name: &&str| source.contains(&format!("mod {name} {{"));
+            return within.iter().all(has_module) && has_test(source, test);
+        }
+        let Some((outer, inner)) = module.rsplit_once("::") else { return false };
+        within.push(inner);
+        module = outer;
+    }
+}
+
+#[test]
+fn every_behaviour_has_a_row_in_its_section() {
+    let rows = rows();
+    for (section, tests) in ROWS {
+        for test in *tests {
+            let found = rows.iter().filter(|row| row.section == *section && row.subject == *test).count();
+            assert_eq!(found, 1, "{test} in the section {section}");
+        }
+    }
+}
+
+#[test]
+fn every_row_names_a_test_or_says_why_it_has_none() {
+    for row in rows() {
+        let reason = row.here.strip_prefix("none: ").is_some_and(|reason| reason.len() > 10);
+        let tested = row.tests().next().is_some();
+        assert!(tested || reason || row.is_not_there_yet(), "{}: {}", row.subject, row.here);
+    }
+}
+
+#[test]
+fn every_test_that_is_named_exists() {
+    let sources = sources();
+    for row in rows() {
+        for name in row.tests() {
+            let found = exists(name, &sources) || exists(&format!("conformance::{name}"), &sources);
+            assert!(found, "{}: there is no test {name}", row.subject);
+        }
+    }
+}
+
+#[test]
+fn what_is_not_there_yet_is_listed() {
+    let missing: BTreeSet<String> =
+        rows().into_iter().filter(Row::is_not_there_yet).map(|row| row.subject).collect();
+    assert_eq!(missing, NOT_THERE_YET.iter().map(|test| (*test).to_owned()).collect());
+}
+
+/// The checker sees what is there and what is not.
+#[test]
+fn a_test_is_found_by_its_path() {
+    let sources = sources();
+    for name in ["parity::a_test_is_found_by_its_path", "conformance::map::map_over_nothing_gives_nothing"] {
+        assert!(exists(name, &sources), "{name}");
+    }
+    assert!(exists("pool_core::error::tests::is_one_pointer", &sources));
+    for name in ["parity::exists", "parity::tests::a_test_is_found_by_its_path", "map::no_such_test"] {
+        assert!(!exists(name, &sources), "{name}");
+    }
+}
