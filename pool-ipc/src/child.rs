@@ -2,7 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
 
+use crate::line::Line;
 use crate::sys::process;
 
 /// How a child ended.
@@ -16,17 +18,18 @@ pub enum Ended {
     Unknown,
 }
 
-/// A child. Dropping it neither kills nor reaps it.
+/// A child. Dropping it neither kills nor reaps it, but ends its [`Line`].
 #[derive(Debug)]
 pub struct Child {
     pid: u32,
     handle: OwnedFd,
+    line: Line,
 }
 
 impl Child {
-    pub(crate) fn hold(pid: u32) -> io::Result<Child> {
+    pub(crate) fn hold(pid: u32, line: Line) -> io::Result<Child> {
         match process::open_handle(pid) {
-            Ok(handle) => Ok(Child { pid, handle }),
+            Ok(handle) => Ok(Child { pid, handle, line }),
             Err(error) => {
                 process::abandon(pid);
                 Err(error)
@@ -39,14 +42,52 @@ impl Child {
         self.pid
     }
 
-    /// Ends it at once (SIGKILL). Nothing happens when it has ended already.
-    pub fn kill(&self) {
-        process::kill(self.handle.as_fd());
+    /// The line to it.
+    pub fn line(&self) -> &Line {
+        &self.line
     }
 
-    /// Reaps it, if it has ended.
+    /// Why it could not start, once it has ended with [`MISBORN`](crate::birth::MISBORN). Asked once: the
+    /// answer is taken off the line.
+    pub fn refusal(&self) -> Option<String> {
+        self.line.refusal()
+    }
+
+    /// Ends it at once (SIGKILL). Nothing happens when it has ended already.
+    pub fn kill(&self) {
+        // It fails when the child was reaped, and then it has ended.
+        let _ = process::signal(self.handle.as_fd(), process::KILL);
+    }
+
+    /// Sends it a signal, by the system's number.
+    ///
+    /// # Errors
+    /// It was reaped already, or there is no such signal.
+    pub fn send_signal(&self, number: i32) -> io::Result<()> {
+        process::signal(self.handle.as_fd(), number)
+    }
+
+    /// Reaps it, if it has ended. The second time the answer is [`Ended::Unknown`].
     pub fn reap(&self) -> Option<Ended> {
         process::reap(self.handle.as_fd())
+    }
+
+    /// Waits until it has ended, and does not reap it; `false`: `timeout` was over before. `None` is no
+    /// limit.
+    ///
+    /// # Errors
+    /// The system cannot wait.
+    pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
+        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
+        loop {
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+            if process::wait(self.handle.as_fd(), left)? {
+                return Ok(true);
+            }
+            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+                return Ok(false);
+            }
+        }
     }
 }
 

@@ -1,10 +1,11 @@
 //! How two processes of one program share memory, wake each other and name functions.
 //!
-//! - [`birth`]: a process is born by re-executing the program, and caught before `main`.
+//! - [`birth`]: a process is born, whatever way; re-executing the program, and catching it before `main`.
 //! - [`lane`]: the memory a worker shares with its pool: requests one way, replies the other.
 //! - [`bell`]: the word on which a pool's caller sleeps until some worker has replied.
 //! - [`patience`]: how long to spin before sleeping.
-//! - [`control`]: the typed channel for rare things, over `ipc-channel`.
+//! - [`line`]: the socket between a child and who started it: its order, commands, why it cannot start.
+//! - [`life_line`]: a thread for births that are to die with the program, and not before.
 //! - [`child`] and [`watch`]: killing, reaping, and waiting for many children and alarms at once.
 //! - `sys`: the contract with the operating system, one folder per system.
 //!
@@ -24,11 +25,13 @@ pub mod birth;
 #[cfg(not(loom))]
 pub mod child;
 #[cfg(not(loom))]
-pub mod control;
-#[cfg(not(loom))]
 mod image;
 #[cfg(not(loom))]
 pub mod lane;
+#[cfg(not(loom))]
+pub mod life_line;
+#[cfg(not(loom))]
+pub mod line;
 #[cfg(not(loom))]
 pub mod patience;
 #[cfg(not(loom))]

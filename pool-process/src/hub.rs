@@ -172,9 +172,11 @@ impl Hub {
             Ended::Signal(number) => Exit::Signal { number, stack_overflow: post.lane.stack_overflowed() },
             Ended::Unknown => Exit::Unknown,
         };
-        post.release_the_door();
         self.dead = Some((post.worker(), exit));
-        let misborn = ended == Ended::Code(MISBORN);
+        let misborn = match ended {
+            Ended::Code(MISBORN) => Some(post.child.refusal().unwrap_or_default()),
+            _ => None,
+        };
         self.handle(Event::Exited { seat, begun, misborn }, now, out);
         self.dead = None;
     }

@@ -1,14 +1,14 @@
-//! A worker process, from its pool's side: its lane, its control channel, its life.
+//! A worker process, from its pool's side: its lane, its line, its life.
 
 use std::io;
 use std::os::fd::AsFd;
 
 use pool_core::{ContextSlot, Worker};
 use pool_ipc::bell::Bell;
-use pool_ipc::birth;
+use pool_ipc::birth::{Birth, Setting};
 use pool_ipc::child::Child;
-use pool_ipc::control::{self, Command, Control, Door};
 use pool_ipc::lane::{Ends, PoolLane, Request, Returned};
+use pool_ipc::line::Command;
 
 use crate::ticket::Ticket;
 use crate::worker;
@@ -19,11 +19,8 @@ pub(crate) struct Post {
     pub(crate) name: String,
     /// Differs between all workers that this pool ever had.
     pub(crate) birth: u64,
-    /// Where the worker will say hello; `None` once it is being let in.
-    pub(crate) door: Option<Door>,
-    /// Its name.
-    door_name: String,
-    pub(crate) control: Option<Control>,
+    /// The worker said that it is ready, and the pool knows.
+    pub(crate) ready: bool,
     contexts: Contexts,
     /// Something was sent, taken in or taken back since the worker was last asked to tell.
     pub(crate) changed: bool,
@@ -33,35 +30,30 @@ pub(crate) struct Post {
 pub(crate) struct Outfit {
     lane: PoolLane,
     ends: Ends,
-    door: Door,
 }
 
 impl Outfit {
     pub(crate) fn make() -> io::Result<Outfit> {
         let (lane, ends) = PoolLane::create()?;
-        Ok(Outfit { lane, ends, door: Door::open()? })
+        Ok(Outfit { lane, ends })
     }
 }
 
 impl Post {
     /// Starts a worker. The calling thread is its life line.
     pub(crate) fn fill(name: String, birth: u64, bell: &Bell, outfit: Outfit) -> io::Result<Post> {
-        let Outfit { lane, ends, door } = outfit;
+        let Outfit { lane, ends } = outfit;
         let descriptors =
             [ends.requests.as_fd(), ends.replies.as_fd(), ends.alarm.as_fd(), bell.descriptor()];
-        let child = birth::spawn(worker::live, &descriptors, &[&name, door.name()])?;
-        let (contexts, door_name) = (Contexts::default(), door.name().to_owned());
-        Ok(Post {
-            lane,
-            child,
-            name,
-            birth,
-            door: Some(door),
-            door_name,
-            control: None,
-            contexts,
-            changed: true,
-        })
+        let birth_of_it = Birth {
+            entry: worker::live,
+            descriptors: &descriptors,
+            words: &[&name],
+            setting: &Setting::default(),
+            outlives_starter: false,
+        };
+        let child = birth_of_it.spawn()?;
+        Ok(Post { lane, child, name, birth, ready: false, contexts: Contexts::default(), changed: true })
     }
 
     pub(crate) fn worker(&self) -> Worker {
@@ -100,18 +92,9 @@ impl Post {
         returned
     }
 
-    /// The worker is gone; if somebody still waits for it to say hello, it is not to wait any longer.
-    pub(crate) fn release_the_door(&self) {
-        if self.door.is_none() && self.control.is_none() {
-            control::release(&self.door_name);
-        }
-    }
-
     pub(crate) fn dismiss(&self) {
-        if let Some(control) = &self.control {
-            // It fails when the worker is gone, which is all that is wanted.
-            let _ = control.send(Command::Leave);
-        }
+        // It fails when the worker is gone, which is all that is wanted.
+        let _ = self.child.line().send(Command::Leave);
     }
 }
 

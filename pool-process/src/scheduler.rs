@@ -9,7 +9,7 @@
 //! |----------|--------------------------------------------------|----------|
 //! | Vacant   | no process; one is being started, or none will be | `Exited` |
 //! | Waiting  | no process; none could be started, and it is tried again later | `BirthFailed` |
-//! | Starting | a process that has not said hello; it may have tasks | `Born` |
+//! | Starting | a process that is not ready yet; it may have tasks | `Born` |
 //! | Up       | a worker                                          | `Ready` |
 //! | Leaving  | told to leave, has nothing to do                  | `Dismiss` |
 //! | Dying    | killed                                            | `Kill` |
@@ -40,7 +40,7 @@ const STALE: Duration = Duration::from_millis(1);
 const LEAVE: Duration = Duration::from_secs(5);
 /// A birth that failed is tried again after this long, while other workers live.
 const RETRY_BIRTH: Duration = Duration::from_secs(1);
-/// So many workers in a row that die before they say hello break the pool.
+/// So many workers in a row that die before they are ready break the pool.
 const MISBIRTHS: usize = 4;
 
 /// What the scheduler needs to know of a task.
@@ -64,15 +64,15 @@ pub(crate) enum Event<T> {
     Born(SeatId),
     /// None could be.
     BirthFailed(SeatId, String),
-    /// The worker said hello.
+    /// The worker said that it is ready.
     Ready(SeatId),
     /// The worker answered the oldest task in its lane.
     Replied(SeatId),
     /// What it answered makes no sense.
     Nonsense(SeatId, String),
     /// The worker process ended, and every reply of it that anybody listens to was told before. It had
-    /// begun the `begun` oldest tasks left.
-    Exited { seat: SeatId, begun: usize, misborn: bool },
+    /// begun the `begun` oldest tasks left. `misborn`: it could not start, for this reason.
+    Exited { seat: SeatId, begun: usize, misborn: Option<String> },
     /// The newest `count` tasks of a lane came back; `kept` are in it still.
     TakenBack { seat: SeatId, kept: usize, count: usize },
     /// A task could not be put into its lane, which has `kept`.
@@ -163,7 +163,7 @@ impl<T> Seat<T> {
         match self.state {
             State::Waiting => Some(RETRY_BIRTH),
             State::Leaving => Some(LEAVE),
-            // It cannot be told to leave before it has said hello.
+            // It cannot be told to leave before it is ready.
             State::Starting if phase == Phase::Closing && self.tasks.is_empty() => Some(LEAVE),
             _ => None,
         }
@@ -403,7 +403,7 @@ impl<T: Ticket> Scheduler<T> {
         &mut self,
         id: SeatId,
         begun: usize,
-        misborn: bool,
+        misborn: Option<String>,
         now: &Clock,
         actions: &mut VecDeque<Action<T>>,
     ) {
@@ -433,8 +433,10 @@ impl<T: Ticket> Scheduler<T> {
         if was == State::Starting && !proven {
             self.misbirths += 1;
             let few = self.misbirths < MISBIRTHS + self.seats.len();
-            if (misborn || !few) && self.phase != Phase::Terminating {
-                self.break_down("its workers die as they start".to_owned(), actions);
+            if (misborn.is_some() || !few) && self.phase != Phase::Terminating {
+                let why = misborn.filter(|why| !why.is_empty()).map(|why| format!(": {why}"));
+                let text = format!("its workers die as they start{}", why.unwrap_or_default());
+                self.break_down(text, actions);
             }
         }
         let needed = match self.phase {

@@ -9,10 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::thread::JoinHandle;
 use std::time::Instant;
-
-use pool_ipc::control::Door;
 
 use crate::hub::{Hub, TRIM_AFTER};
 use crate::post::{Outfit, Post};
@@ -26,7 +23,7 @@ pub(crate) fn supervise(
     outfits: impl Iterator<Item = io::Result<Outfit>>,
     started: &Sender<io::Result<()>>,
 ) {
-    let mut supervisor = Supervisor { shared, births: 0, hellos: Vec::new() };
+    let mut supervisor = Supervisor { shared, births: 0 };
     let mut seats = outfits.enumerate();
     let first: io::Result<()> = seats.try_for_each(|(seat, outfit)| supervisor.fill(seat, outfit?));
     if first.is_err() {
@@ -57,15 +54,12 @@ pub(crate) fn supervise(
             }
         }
     }
-    supervisor.hellos.into_iter().for_each(|thread| drop(thread.join()));
     shared.gone.set();
 }
 
 struct Supervisor<'a> {
     shared: &'a Arc<Shared>,
     births: u64,
-    /// Threads that hear a worker's hello; none outlives its worker.
-    hellos: Vec<JoinHandle<()>>,
 }
 
 /// What in [`Supervisor::look_after`]'s token is ready.
@@ -109,45 +103,15 @@ impl Supervisor<'_> {
             });
             return;
         }
-        let knocking = self.shared.visit(|hub, _, _| {
-            let (_, post) = find(hub, birth)?;
+        self.shared.visit(|hub, now, out| {
+            let Some((seat, post)) = find(hub, birth) else { return };
             post.lane.silence();
-            let door = if post.lane.is_ready() { post.door.take() } else { None };
-            Some((door?, post.child.pid()))
-        });
-        // An honest worker knocked before it said that it is ready, and is let in at once. One gone wild may
-        // have said so by accident, and the supervisor does not wait for it: another thread does.
-        if let Some((door, pid)) = knocking {
-            let shared = self.shared.clone();
-            let name = format!("{}-hello", shared.name);
-            let let_in = move || let_in(&shared, door, birth, pid);
-            self.hellos.retain(|thread| !thread.is_finished());
-            match std::thread::Builder::new().name(name).spawn(let_in) {
-                Ok(thread) => self.hellos.push(thread),
-                Err(error) => self.shared.visit(|hub, now, out| {
-                    if let Some((seat, _)) = find(hub, birth) {
-                        let text = format!("no thread to let it in: {error}");
-                        hub.handle(Event::Nonsense(seat, text), now, out);
-                    }
-                }),
-            }
-        }
-    }
-}
-
-/// Hears a worker's hello. It ends when the worker has said it, or is gone.
-fn let_in(shared: &Shared, door: Door, birth: u64, pid: u32) {
-    let accepted = door.accept(pid);
-    shared.visit(|hub, now, out| {
-        let Some((seat, post)) = find(hub, birth) else { return };
-        match accepted {
-            Ok(control) => {
-                post.control = Some(control);
+            if post.lane.is_ready() && !post.ready {
+                post.ready = true;
                 hub.handle(Event::Ready(seat), now, out);
             }
-            Err(error) => hub.handle(Event::Nonsense(seat, error.to_string()), now, out),
-        }
-    });
+        });
+    }
 }
 
 /// The worker of this birth, if it has not ended.

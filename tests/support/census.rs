@@ -26,7 +26,7 @@ const BOUND: Duration = Duration::from_secs(10);
 
 impl Census {
     /// Takes a census once the births that are under way have come to an end: when it has been the same for
-    /// a while. What a worker has changes hands while it says hello.
+    /// a while.
     pub(crate) fn settled() -> Census {
         let bound = Instant::now() + BOUND;
         let (mut last, mut same) = (Census::take(), 0);

@@ -72,7 +72,7 @@ struct PoolHead {
 #[repr(C)]
 struct WorkerHead {
     words: WorkerWords,
-    /// [`READY`] once the worker has said hello on its control channel.
+    /// [`READY`] once the worker is ready.
     state: Line<AtomicU32>,
     /// 1 when the task's stack overflowed.
     overflow: Line<AtomicU32>,

@@ -344,7 +344,7 @@ impl PoolLane {
         self.alarm.silence();
     }
 
-    /// Whether the worker has said hello on its control channel.
+    /// Whether the worker has said that it is ready.
     pub fn is_ready(&self) -> bool {
         // SAFETY: as in `theirs`.
         unsafe { (*self.replies.head().cast::<WorkerHead>()).state.0.load(Acquire) == READY }

@@ -111,7 +111,7 @@ impl WorkerLane {
         born::report_stack_overflow(&self.outbox.head.overflow.0)
     }
 
-    /// What says that this worker has said hello: to be used once, from whichever thread did.
+    /// What says that this worker is ready: to be used once, from any thread.
     ///
     /// # Errors
     /// The system refuses a descriptor.
@@ -285,7 +285,7 @@ impl std::fmt::Debug for WorkerLane {
     }
 }
 
-/// Tells the pool that this worker has said hello.
+/// Tells the pool that this worker is ready.
 #[derive(Debug)]
 pub struct Ready {
     state: &'static AtomicU32,

@@ -4,11 +4,12 @@
 //! |-----------|-------|
 //! | `futex`   | `wait`, `wake`: sleep on a word of shared memory while it has a value |
 //! | `memory`  | `segment`, `read_only`, `allocated`, `give_back`, `reserve_bytes` |
-//! | `process` | `spawn_self`, `kill`, `reap`, `open_handle`: children, held so that ids are never confused |
+//! | `process` | `spawn_self`, `signal`, `reap`, `wait`, `open_handle`: children, held so that ids are never confused |
 //! | `image`   | `main_image`, `later_constructors`: where the program's code lies |
-//! | `born`    | `settle_in`: what a fresh worker does before anything else |
+//! | `born`    | `settle_in`, `close_all_but`: what a fresh child does before anything else |
+//! | `setting` | `apply`: what a child has otherwise than its starter |
 //! | `core`    | `current_core`, `leave_core`: where a thread runs |
-//! | `socket`  | `knock`: connect and leave |
+//! | `socket`  | `pair`, `send`, `receive`: messages with descriptors |
 //! | `events`  | `Poll`, `Alarm`: wait for many handles at once |
 
 #[cfg(target_os = "linux")]

@@ -93,7 +93,7 @@ fn a_death_costs_the_task_in_hand_and_no_other() {
     let mut bench = Bench::new(1);
     bench.submit(1);
     bench.submit(2);
-    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: false });
+    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: None });
     assert_eq!(actions, [Fail(job(1), Why::WorkerDied(0)), Spawn(0)]);
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
     assert_eq!(bench.scheduler.tasks(0)[0], job(2));
@@ -103,7 +103,7 @@ fn a_death_costs_the_task_in_hand_and_no_other() {
 fn a_task_is_tried_again_as_often_as_asked() {
     let mut bench = Bench::new(1);
     bench.tell(Event::Submitted(Job { retries: 1, ..job(1) }));
-    let died = || Event::Exited { seat: 0, begun: 1, misborn: false };
+    let died = || Event::Exited { seat: 0, begun: 1, misborn: None };
     assert_eq!(bench.tell(died()), [Spawn(0)]);
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
     bench.tell(Event::Ready(0));
@@ -114,7 +114,7 @@ fn a_task_is_tried_again_as_often_as_asked() {
 fn a_task_that_had_not_begun_is_not_lost_with_its_worker() {
     let mut bench = Bench::new(1);
     bench.submit(1);
-    assert_eq!(bench.tell(Event::Exited { seat: 0, begun: 0, misborn: false }), [Spawn(0)]);
+    assert_eq!(bench.tell(Event::Exited { seat: 0, begun: 0, misborn: None }), [Spawn(0)]);
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
 }
 
@@ -129,7 +129,7 @@ fn a_time_limit_kills_the_worker_and_blames_the_limit() {
     assert_eq!(bench.tell(Event::Tick), []);
     bench.now = limit;
     assert_eq!(bench.tell(Event::Tick), [Kill(0)]);
-    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: false });
+    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: None });
     assert_eq!(actions, [Fail(timed, Why::TimedOut(0, limit)), Spawn(0)]);
 }
 
@@ -143,7 +143,7 @@ fn closing_lets_the_work_be_done_and_then_dismisses() {
     assert_eq!(bench.tell(Event::Replied(busy)), [Deliver(job(1)), Dismiss(busy)]);
     for seat in 0..2 {
         assert!(!bench.scheduler.is_over());
-        assert_eq!(bench.tell(Event::Exited { seat, begun: 0, misborn: false }), []);
+        assert_eq!(bench.tell(Event::Exited { seat, begun: 0, misborn: None }), []);
     }
     assert!(bench.scheduler.is_over());
 }
@@ -154,11 +154,11 @@ fn a_death_while_closing_is_made_good_while_there_is_work() {
     bench.submit(1);
     bench.submit(2);
     bench.tell(Event::Close);
-    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: false });
+    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: None });
     assert_eq!(actions, [Fail(job(1), Why::WorkerDied(0)), Spawn(0)]);
     bench.tell(Event::Born(0));
     assert_eq!(bench.tell(Event::Replied(0)), [Deliver(job(2))]);
-    // It can be told to leave once it has said hello.
+    // It can be told to leave once it is ready.
     assert_eq!(bench.tell(Event::Ready(0)), [Dismiss(0)]);
 }
 
@@ -169,7 +169,7 @@ fn terminating_ends_every_task_and_kills_every_worker() {
     bench.submit(2);
     let actions = bench.tell(Event::Terminate);
     assert_eq!(actions, [Fail(job(2), Why::Terminated), Fail(job(1), Why::Terminated), Kill(0)]);
-    assert_eq!(bench.tell(Event::Exited { seat: 0, begun: 0, misborn: false }), []);
+    assert_eq!(bench.tell(Event::Exited { seat: 0, begun: 0, misborn: None }), []);
     assert!(bench.scheduler.is_over());
 }
 
@@ -181,7 +181,7 @@ fn workers_that_die_as_they_start_break_the_pool_in_the_end() {
     bench.submit(1);
     let mut births = 1;
     loop {
-        let actions = bench.tell(Event::Exited { seat: 0, begun: 0, misborn: false });
+        let actions = bench.tell(Event::Exited { seat: 0, begun: 0, misborn: None });
         if actions == [Spawn(0)] {
             births += 1;
             bench.tell(Event::Born(0));

@@ -1,50 +1,53 @@
 //! What a fresh worker does before anything else, because std's own start-up has not run.
 
 use std::io;
+use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 
 use super::check;
 
-/// Settles a fresh worker: it dies with the thread that spawned it, has no descriptor but the
-/// standard ones and `keep`, ignores a closed pipe, and leaves the terminal's Ctrl-C to its parent.
-/// Returns `false` when the parent is gone already.
-pub(crate) fn settle_in(parent: u32, keep: &[i32]) -> io::Result<bool> {
-    // SAFETY: plain system calls with scalar arguments.
+/// Settles a fresh child: it ignores a closed pipe, leaves the terminal's Ctrl-C to its parent, blocks no
+/// signal, and if asked dies with the thread that started it. Returns `false` when `parent` is gone already.
+pub(crate) fn settle_in(parent: u32, dies_with_starter: bool) -> io::Result<bool> {
+    // SAFETY: plain system calls with scalar arguments, but for two that are given a valid signal set or
+    // action. Dispositions are set before the process has a second thread. A handler that does nothing,
+    // unlike ignoring, is not passed on to programs that a task starts.
     unsafe {
-        check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
-        // The parent may have died before the call above.
-        if libc::getppid() as u32 != parent {
-            return Ok(false);
+        if dies_with_starter {
+            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+            // The parent may have died before the call above.
+            if libc::getppid() as u32 != parent {
+                return Ok(false);
+            }
         }
-        for descriptor in keep {
-            check(libc::fcntl(*descriptor, libc::F_SETFD, libc::FD_CLOEXEC))?;
-        }
-    }
-    close_all_but(keep);
-    // SAFETY: dispositions are set before the process has a second thread. A handler that does
-    // nothing, unlike ignoring, is not passed on to programs that the task starts.
-    unsafe {
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
         let mut action: libc::sigaction = std::mem::zeroed();
         action.sa_sigaction = nothing as *const () as usize;
         action.sa_flags = libc::SA_RESTART;
         check(libc::sigaction(libc::SIGINT, &action, std::ptr::null_mut()))?;
+        let mut none = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        check(libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()))?;
     }
     Ok(true)
 }
 
 extern "C" fn nothing(_: libc::c_int) {}
 
-/// Closes what a library opened without close-on-exec in the parent.
-fn close_all_but(keep: &[i32]) {
-    let mut keep: Vec<u32> = keep.iter().map(|descriptor| *descriptor as u32).chain([0, 1, 2]).collect();
-    keep.sort_unstable();
-    let gaps = keep.windows(2).map(|pair| (pair[0] + 1, pair[1].wrapping_sub(1)));
-    let last = keep.last().map_or(0, |last| last + 1);
-    for (first, last) in gaps.chain([(last, u32::MAX)]).filter(|(first, last)| first <= last && *last != 0) {
-        // SAFETY: nothing of ours lives on these descriptors; the process is seconds old and has run
-        // no task.
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) };
+/// Closes what a library opened without close-on-exec in the parent: all but the standard descriptors
+/// and `line`, which is passed on to no program.
+pub(crate) fn close_all_but(line: &impl AsFd) {
+    let line = line.as_fd().as_raw_fd();
+    let (below, above) = ((3, line - 1), (line + 1, libc::c_int::MAX));
+    // SAFETY: nothing of ours lives on these descriptors; the process is seconds old and has run
+    // no task. The flag is set on a descriptor that we own.
+    unsafe {
+        for (first, last) in [below, above] {
+            if first <= last {
+                libc::syscall(libc::SYS_close_range, first, last, 0);
+            }
+        }
+        libc::fcntl(line, libc::F_SETFD, libc::FD_CLOEXEC);
     }
 }
 

@@ -7,6 +7,7 @@ pub(crate) mod futex;
 pub(crate) mod image;
 pub(crate) mod memory;
 pub(crate) mod process;
+pub(crate) mod setting;
 pub(crate) mod socket;
 
 use std::io;

@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
 
 use super::{check, retry};
 use crate::child::Ended;
@@ -130,13 +131,30 @@ pub(crate) fn abandon(pid: u32) {
     }
 }
 
-/// SIGKILL. A child that has ended already is no error.
-pub(crate) fn kill(handle: BorrowedFd<'_>) {
+pub(crate) const KILL: i32 = libc::SIGKILL;
+
+/// Sends a signal. A child that has ended and was not reaped takes it without effect.
+pub(crate) fn signal(handle: BorrowedFd<'_>, number: i32) -> io::Result<()> {
     // SAFETY: a plain system call on a descriptor we own; a null siginfo is allowed.
-    unsafe {
+    let result = unsafe {
         let info = std::ptr::null::<libc::siginfo_t>();
-        libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), libc::SIGKILL, info, 0)
+        libc::syscall(libc::SYS_pidfd_send_signal, handle.as_raw_fd(), number, info, 0)
     };
+    check(result as libc::c_int).map(drop)
+}
+
+/// Waits until the child has ended, `timeout` is over, or a signal came; `true`: it has ended.
+pub(crate) fn wait(handle: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd: handle.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // Rounded up: waking just before a deadline would be a busy loop.
+    let milliseconds = timeout
+        .map_or(-1, |timeout| timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(libc::c_int::MAX));
+    // SAFETY: one valid pollfd.
+    match check(unsafe { libc::poll(&mut poll, 1, milliseconds) }) {
+        Ok(count) => Ok(count > 0),
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Reaps this child and no other. `None`: it has not ended. A child that somebody else reaped, or

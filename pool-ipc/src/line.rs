@@ -1,0 +1,149 @@
+//! The line between a child and who started it: a pair of connected sockets, one end each.
+//!
+//! ```text
+//!   starter: Line::order ── the order, the descriptors ──> child: FarEnd::take_order   before the child exists
+//!   starter: Line::send  ── Command ─────────────────────> child: FarEnd::next
+//!   starter: Line::refusal <── why it cannot start ─────── child: FarEnd::refuse        and it exits
+//! ```
+//!
+//! The order lies in the socket before the child is started, so it is born with one descriptor whatever
+//! the start method, and no side ever waits for the other. When the starter is gone the child hears the
+//! end of the line.
+//!
+//! What comes from the child is a text for people, read at most once, of bounded length.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use crate::birth::Order;
+use crate::sys::{memory, socket};
+
+/// What a child is told after its birth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Command {
+    /// Leave: exit with status 0.
+    Leave,
+}
+
+impl Command {
+    fn to_byte(self) -> u8 {
+        match self {
+            Command::Leave => b'L',
+        }
+    }
+
+    fn from_byte(byte: u8) -> Option<Command> {
+        (byte == b'L').then_some(Command::Leave)
+    }
+}
+
+/// The starter's end.
+#[derive(Debug)]
+pub struct Line(OwnedFd);
+
+/// The child's end.
+#[derive(Debug)]
+pub struct FarEnd(OwnedFd);
+
+/// An order up to this size travels in the message itself, a larger one in a segment.
+const SMALL: usize = 32 << 10;
+/// The longest text that is read from a child.
+const LONGEST: usize = 4 << 10;
+
+const IN_MESSAGE: u8 = 0;
+const IN_SEGMENT: u8 = 1;
+const MORE_DESCRIPTORS: u8 = 2;
+
+impl Line {
+    /// A new line, with the order and its descriptors on it already.
+    pub(crate) fn order(order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<(Line, FarEnd)> {
+        let (near, far) = socket::pair()?;
+        let bytes = order.to_bytes()?;
+        if bytes.len() <= SMALL {
+            let message = [&[IN_MESSAGE], &bytes[..]].concat();
+            socket::send(near.as_fd(), &message, &[])?;
+        } else {
+            let mut segment = memory::segment(c"pool-order", bytes.len() as u64)?;
+            segment.write_all(&bytes)?;
+            socket::send(near.as_fd(), &[IN_SEGMENT], &[segment.as_fd()])?;
+        }
+        for some in descriptors.chunks(socket::MOST_DESCRIPTORS) {
+            socket::send(near.as_fd(), &[MORE_DESCRIPTORS], some)?;
+        }
+        Ok((Line(near), FarEnd(far)))
+    }
+
+    /// Sends a command.
+    ///
+    /// # Errors
+    /// The child is gone, or has so many commands before it that the line is full.
+    pub fn send(&self, command: Command) -> io::Result<()> {
+        socket::send(self.0.as_fd(), &[command.to_byte()], &[])
+    }
+
+    /// Why the child could not start, if it said so.
+    pub(crate) fn refusal(&self) -> Option<String> {
+        let mut text = vec![0; LONGEST];
+        let (len, _) = socket::receive(self.0.as_fd(), &mut text, false).ok()?;
+        text.truncate(len);
+        (len > 0).then(|| String::from_utf8_lossy(&text).into_owned())
+    }
+}
+
+impl FarEnd {
+    pub(crate) fn new(descriptor: OwnedFd) -> FarEnd {
+        FarEnd(descriptor)
+    }
+
+    /// What this process is to be. It is there already.
+    pub(crate) fn take_order(&self) -> io::Result<(Order, Vec<OwnedFd>)> {
+        let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "its order makes no sense");
+        let mut message = vec![0; SMALL + 1];
+        let (len, attached) = socket::receive(self.0.as_fd(), &mut message, false)?;
+        message.truncate(len);
+        let order = match message.split_first() {
+            Some((&IN_MESSAGE, bytes)) => Order::from_bytes(bytes),
+            Some((&IN_SEGMENT, _)) => {
+                let segment = attached.into_iter().next().ok_or_else(nonsense)?;
+                let (mut segment, mut bytes) = (File::from(segment), Vec::new());
+                io::Seek::rewind(&mut segment)?;
+                segment.read_to_end(&mut bytes)?;
+                Order::from_bytes(&bytes)
+            }
+            _ => None,
+        };
+        let order = order.ok_or_else(nonsense)?;
+        let mut descriptors = Vec::new();
+        while (descriptors.len() as u64) < order.descriptors {
+            let (_, more) = socket::receive(self.0.as_fd(), &mut [0], false)?;
+            if more.is_empty() {
+                return Err(nonsense());
+            }
+            descriptors.extend(more);
+        }
+        Ok((order, descriptors))
+    }
+
+    /// Waits for a command; `None`: the starter is gone.
+    pub fn next(&self) -> Option<Command> {
+        let mut byte = [0];
+        match socket::receive(self.0.as_fd(), &mut byte, true) {
+            Ok((1, _)) => Command::from_byte(byte[0]),
+            _ => None,
+        }
+    }
+
+    /// Says why this process cannot do what it was born for.
+    pub(crate) fn refuse(&self, why: &str) {
+        let end = (0..=why.len().min(LONGEST)).rev().find(|end| why.is_char_boundary(*end)).unwrap_or(0);
+        // If it fails, nobody is there who wants to know.
+        let _ = socket::send(self.0.as_fd(), &why.as_bytes()[..end], &[]);
+    }
+}
+
+impl AsFd for FarEnd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
