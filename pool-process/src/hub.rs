@@ -13,7 +13,7 @@ use pool_core::work::{End, Payload, Task};
 use pool_core::{Error, ErrorKind, Exit, Worker};
 use pool_ipc::birth::MISBORN;
 use pool_ipc::child::Ended;
-use pool_ipc::lane::{Output, REFUSED, Reply, Tell};
+use pool_ipc::lane::{NO_ROOM, Output, REFUSED, Reply, Tell};
 
 use crate::clock::Clock;
 use crate::listening::{Listener, Listening};
@@ -322,15 +322,16 @@ fn end_of(reply: Reply, worker: Option<Box<Worker>>) -> End {
         Output::Inline(len, bytes) => Payload::Inline { len, bytes },
         Output::Heap(bytes) => Payload::Heap(bytes),
     };
-    if reply.status == REFUSED {
-        let text = String::from_utf8_lossy(output.as_slice()).into_owned();
-        let error = Error::new(ErrorKind::Os, format!("in the worker: {text}"));
-        return End::Failed(match worker {
-            Some(worker) => error.with_worker(*worker),
-            None => error,
-        });
-    }
-    End::Reply { status: reply.status, output, worker }
+    let text = match reply.status {
+        REFUSED => format!("in the worker: {}", String::from_utf8_lossy(output.as_slice())),
+        NO_ROOM => "there is not enough memory for the result".to_owned(),
+        status => return End::Reply { status, output, worker },
+    };
+    let error = Error::new(ErrorKind::Os, text);
+    End::Failed(match worker {
+        Some(worker) => error.with_worker(*worker),
+        None => error,
+    })
 }
 
 /// How long memory that a burst left behind is kept warm.

@@ -84,6 +84,8 @@ const READY: u32 = 1;
 /// The status word of a reply that the lane itself gave, because the function could not: the output is
 /// a text that says why.
 pub const REFUSED: u32 = u32::MAX;
+/// The same, said by the pool's half: the reply is there, and no memory to copy it to.
+pub const NO_ROOM: u32 = u32::MAX - 1;
 
 /// What a worker needs to attach to its lane: descriptors to pass at its birth, in this order.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::ptr;
 
-use super::{CAPACITY, Ends, IN_ARENA, INLINE, PoolHead, READY, Slot, WorkerHead};
+use super::{CAPACITY, Ends, IN_ARENA, INLINE, NO_ROOM, PoolHead, READY, Slot, WorkerHead};
 use crate::arena::Arena;
 use crate::image::{self, Entry};
 use crate::protocol::{PoolWords, Tell, WorkerWords};
@@ -248,6 +248,7 @@ impl PoolLane {
             let slots = (&raw const (*self.replies.head().cast::<WorkerHead>()).slots).cast::<Slot>();
             slots.add(index).read_volatile()
         };
+        let mut status = slot.what as u32;
         let output = if slot.flags & IN_ARENA == 0 {
             let mut bytes = [0; INLINE];
             for (bytes, word) in bytes.chunks_exact_mut(8).zip(slot.place) {
@@ -257,6 +258,11 @@ impl PoolLane {
         } else {
             match self.replies.read(slot.place[0], slot.len) {
                 Ok(bytes) => Output::Heap(bytes),
+                // That is the loss of this reply alone, and none of its worker's doing.
+                Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
+                    status = NO_ROOM;
+                    Output::Inline(0, [0; INLINE])
+                }
                 Err(error) => return Some(Err(LaneError(error))),
             }
         };
@@ -265,7 +271,7 @@ impl PoolLane {
         self.arena.free_oldest();
         // ORDERING: Release after the copy: the worker writes there again once it sees this.
         self.words().seen.0.store(self.seen, Release);
-        Some(Ok(Reply { status: slot.what as u32, output }))
+        Some(Ok(Reply { status, output }))
     }
 
     /// How many of the outstanding requests the worker has taken on: answered ones whose reply was not
