@@ -20,6 +20,7 @@ pub(crate) use backends::{Backend, alone_on_every_backend, on_every_backend};
 pub(crate) use census::Census;
 pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
 pub(crate) use process::{
-    SIGABRT, SIGKILL, SIGSEGV, children, descendants, is_alive, is_asleep, kill, no_core_files,
+    SIGABRT, SIGKILL, SIGSEGV, SIGSTOP, children, descendants, is_alive, is_asleep, is_stopped, kill,
+    limit_descriptors, limit_memory, no_core_files, set_environment, unlimit_memory, violate_memory,
 };
 pub(crate) use watchdog::guarded;

@@ -5,6 +5,7 @@ use std::fs;
 pub(crate) const SIGKILL: i32 = libc::SIGKILL;
 pub(crate) const SIGABRT: i32 = libc::SIGABRT;
 pub(crate) const SIGSEGV: i32 = libc::SIGSEGV;
+pub(crate) const SIGSTOP: i32 = libc::SIGSTOP;
 
 /// Sends a signal.
 pub(crate) fn kill(pid: u32, signal: i32) {
@@ -18,6 +19,54 @@ pub(crate) fn no_core_files() {
     let none = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
     // SAFETY: the pointer is to a live rlimit, which the call only reads.
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
+}
+
+/// Lets this process map no more than `room` bytes beyond what it has.
+pub(crate) fn limit_memory(room: u64) {
+    let pages: u64 = fs::read_to_string("/proc/self/statm")
+        .ok()
+        .and_then(|text| text.split(' ').next()?.parse().ok())
+        .expect("the size of this process");
+    // SAFETY: sysconf takes a number.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as u64;
+    set_limit(libc::RLIMIT_AS, pages * page + room);
+}
+
+/// Lets this process map what it likes again, where the hard limit allows it.
+pub(crate) fn unlimit_memory() {
+    set_limit(libc::RLIMIT_AS, libc::RLIM_INFINITY);
+}
+
+/// Lets this process have at most `count` descriptors open.
+pub(crate) fn limit_descriptors(count: u64) {
+    set_limit(libc::RLIMIT_NOFILE, count);
+}
+
+/// Sets a soft limit, as far as the hard one allows.
+fn set_limit(resource: libc::__rlimit_resource_t, limit: libc::rlim_t) {
+    let mut both = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the pointers are to a live rlimit.
+    unsafe {
+        libc::getrlimit(resource, &mut both);
+        both.rlim_cur = limit.min(both.rlim_max);
+        libc::setrlimit(resource, &both);
+    }
+}
+
+/// Touches memory that may not be touched.
+pub(crate) fn violate_memory() {
+    // SAFETY: a fresh mapping that nothing else knows of. That the write faults is what is wanted.
+    unsafe {
+        let nothing = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        let page = libc::mmap(std::ptr::null_mut(), 4096, libc::PROT_NONE, nothing, -1, 0);
+        page.cast::<u8>().write_volatile(1);
+    }
+}
+
+/// Sets a variable of the environment, for programs that this one starts.
+pub(crate) fn set_environment(name: &str, value: &str) {
+    // SAFETY: in the tests nobody reads the environment past std, which has a lock for it.
+    unsafe { std::env::set_var(name, value) };
 }
 
 /// Lets a debugger that we start attach to us, where the system restricts that to ancestors.
@@ -66,6 +115,11 @@ fn state(stat: &str) -> Option<char> {
 /// Whether the process is there and no zombie.
 pub(crate) fn is_alive(pid: u32) -> bool {
     !matches!(state(&format!("/proc/{pid}/stat")), None | Some('Z' | 'X'))
+}
+
+/// Whether the process was stopped by a signal.
+pub(crate) fn is_stopped(pid: u32) -> bool {
+    state(&format!("/proc/{pid}/stat")) == Some('T')
 }
 
 /// Whether no thread of the process runs.
