@@ -11,20 +11,25 @@ use std::time::Duration;
 
 use super::meeting::{Scratch, eventually};
 use super::process::no_core_files;
-use super::watchdog::{guarded, watched};
+use super::watchdog::{limit, watched};
 
 /// Set in the program that runs one test.
 const ALONE: &str = "POOL_TEST_ALONE";
 
 /// Runs `body`, the test at `path` (with the name of its test program), in a program of its own.
 pub(crate) fn alone(path: &str, body: impl FnOnce()) {
+    alone_within(limit(), path, body);
+}
+
+/// The same with another time until it counts as hanging.
+pub(crate) fn alone_within(limit: Duration, path: &str, body: impl FnOnce()) {
     if std::env::var_os(ALONE).is_some() {
         no_core_files();
-        return guarded(body);
+        return watched(limit, body);
     }
     let (_, test) = path.split_once("::").expect("the path of a test");
     // The inner watchdog comes first: it knows more.
-    watched(Duration::from_secs(300), || {
+    watched(limit + Duration::from_secs(180), || {
         let scratch = Scratch::new();
         let output = Command::new(std::env::current_exe().expect("this program"))
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
@@ -35,6 +40,7 @@ pub(crate) fn alone(path: &str, body: impl FnOnce()) {
         let text =
             String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && text.contains("1 passed"), "{}\n{text}", output.status);
+        print!("{text}");
         let left: Vec<_> =
             fs::read_dir(scratch.path()).expect("the folder").flatten().map(|file| file.path()).collect();
         assert!(left.is_empty(), "left in the folder for temporary files: {left:?}");

@@ -9,9 +9,10 @@ mod backends;
 mod census;
 mod meeting;
 mod process;
+mod random;
 mod watchdog;
 
-pub(crate) use alone::alone;
+pub(crate) use alone::{alone, alone_within};
 #[cfg(feature = "process")]
 pub(crate) use backends::Process;
 #[cfg(feature = "thread")]
@@ -21,6 +22,8 @@ pub(crate) use census::Census;
 pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
 pub(crate) use process::{
     SIGABRT, SIGKILL, SIGSEGV, SIGSTOP, children, descendants, is_alive, is_asleep, is_stopped, kill,
-    limit_descriptors, limit_memory, no_core_files, set_environment, unlimit_memory, violate_memory,
+    limit_descriptors, limit_memory, no_core_files, peak_resident, reset_peak_resident, resident,
+    set_environment, unlimit_memory, violate_memory,
 };
+pub(crate) use random::Random;
 pub(crate) use watchdog::guarded;

@@ -21,6 +21,27 @@ pub(crate) fn no_core_files() {
     unsafe { libc::setrlimit(libc::RLIMIT_CORE, &none) };
 }
 
+/// How much memory of this process is resident, in bytes.
+pub(crate) fn resident() -> u64 {
+    status("VmRSS:")
+}
+
+/// The most that it ever was.
+pub(crate) fn peak_resident() -> u64 {
+    status("VmHWM:")
+}
+
+/// From here on.
+pub(crate) fn reset_peak_resident() {
+    fs::write("/proc/self/clear_refs", "5").expect("a kernel that resets the peak");
+}
+
+fn status(field: &str) -> u64 {
+    let text = fs::read_to_string("/proc/self/status").expect("the state of this process");
+    let line = text.lines().find_map(|line| line.strip_prefix(field)).expect(field);
+    line.trim().trim_end_matches(" kB").parse::<u64>().expect(field) << 10
+}
+
 /// Lets this process map no more than `room` bytes beyond what it has.
 pub(crate) fn limit_memory(room: u64) {
     let pages: u64 = fs::read_to_string("/proc/self/statm")

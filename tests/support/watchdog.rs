@@ -19,8 +19,13 @@ const DEBUGGER_SECONDS: &str = "60";
 
 /// Runs `body` on this thread, watched.
 pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> T {
-    let limit = std::env::var("POOL_TEST_LIMIT").ok().and_then(|text| text.parse().ok()).unwrap_or(LIMIT);
-    watched(Duration::from_secs(limit), body)
+    watched(limit(), body)
+}
+
+/// After which time a test counts as hanging.
+pub(super) fn limit() -> Duration {
+    let limit = std::env::var("POOL_TEST_LIMIT").ok().and_then(|text| text.parse().ok());
+    Duration::from_secs(limit.unwrap_or(LIMIT))
 }
 
 pub(super) fn watched<T>(limit: Duration, body: impl FnOnce() -> T) -> T {
