@@ -6,6 +6,7 @@
 //! - [`patience`]: how long to spin before sleeping.
 //! - [`line`]: the socket between a child and who started it: its order, commands, why it cannot start.
 //! - [`life_line`]: a thread for births that are to die with the program, and not before.
+//! - [`limits`]: an error of the system that comes of a limit says which.
 //! - [`child`] and [`watch`]: killing, reaping, and waiting for many children and alarms at once.
 //! - `sys`: the contract with the operating system, one folder per system.
 //!
@@ -30,6 +31,8 @@ mod image;
 pub mod lane;
 #[cfg(not(loom))]
 pub mod life_line;
+#[cfg(not(loom))]
+pub mod limits;
 #[cfg(not(loom))]
 pub mod line;
 #[cfg(not(loom))]

@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use pool_core::{AnyPool, Backend, Error, ErrorKind, Result};
+use pool_ipc::limits;
 
 use crate::post::Outfit;
 use crate::shared::{Shared, lock};
@@ -79,6 +80,9 @@ pub struct ProcessPoolBuilder {
 
 impl ProcessPoolBuilder {
     /// How many processes. Default: one per core that this process may use.
+    ///
+    /// Each takes five descriptors of this program: with the usual limit of 1 024 (`ulimit -n`) there is room
+    /// for 200.
     pub fn workers(mut self, workers: usize) -> ProcessPoolBuilder {
         self.workers = Some(workers);
         self
@@ -121,11 +125,14 @@ impl ProcessPoolBuilder {
         // ORDERING: only uniqueness matters.
         let name = self.name.unwrap_or_else(|| format!("ProcessPool-{}", COUNT.fetch_add(1, Relaxed) + 1));
         let refused = |error: std::io::Error| {
-            Error::new(ErrorKind::Os, format!("cannot start a process pool: {error}")).with_source(error)
+            let error = limits::explain(error);
+            let text = format!("cannot start a process pool of {workers}: {error}");
+            Error::new(ErrorKind::Os, text).with_source(error)
         };
         let shared = Arc::new(Shared::new(name, workers).map_err(refused)?);
         let (started, first) = mpsc::channel();
-        let (outfit, outfits) = mpsc::channel();
+        // A few ahead, because each takes more descriptors before its worker is born than after.
+        let (outfit, outfits) = mpsc::sync_channel(2);
         let supervised = shared.clone();
         let thread = std::thread::Builder::new()
             .name(format!("{}-supervisor", shared.name))

@@ -11,6 +11,8 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use pool_ipc::limits;
+
 use crate::hub::{Hub, TRIM_AFTER};
 use crate::post::{Outfit, Post};
 use crate::scheduler::{Event, SeatId};
@@ -49,7 +51,7 @@ pub(crate) fn supervise(
         });
         for seat in births {
             if let Err(error) = Outfit::make().and_then(|outfit| supervisor.fill(seat, outfit)) {
-                let text = format!("no worker can be started: {error}");
+                let text = format!("no worker can be started: {}", limits::explain(error));
                 shared.visit(|hub, now, out| hub.handle(Event::BirthFailed(seat, text), now, out));
             }
         }

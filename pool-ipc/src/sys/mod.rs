@@ -8,6 +8,7 @@
 //! | `image`   | `main_image`, `later_constructors`: where the program's code lies |
 //! | `born`    | `settle_in`, `close_all_but`: what a fresh child does before anything else |
 //! | `setting` | `apply`: what a child has otherwise than its starter |
+//! | `limits`  | `explain`: what this process may have |
 //! | `core`    | `current_core`, `leave_core`: where a thread runs |
 //! | `socket`  | `pair`, `send`, `receive`: messages with descriptors |
 //! | `events`  | `Poll`, `Alarm`: wait for many handles at once |

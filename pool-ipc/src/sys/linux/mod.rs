@@ -5,6 +5,7 @@ pub(crate) mod core;
 pub(crate) mod events;
 pub(crate) mod futex;
 pub(crate) mod image;
+pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod process;
 pub(crate) mod setting;
