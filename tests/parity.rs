@@ -135,8 +135,6 @@ const NOT_THERE_YET: &[&str] = &[
     "_TestPoolWorkerLifetime.test_pool_worker_lifetime",
     "_TestPoolWorkerLifetime.test_pool_worker_lifetime_early_close",
     "TestStdinBadfiledescriptor.test_pool_in_process",
-    "TestPoolNotLeakOnFailure.test_release_unused_processes",
-    "MiscTestCase.test_large_pool",
     "_TestSharedMemory.test_shared_memory_cleaned_after_process_termination",
     "TestResourceTracker.test_resource_tracker",
     "FailingInitializerResourcesTest.test_spawn",
