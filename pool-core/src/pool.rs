@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::backend::AnyPool;
 use crate::chunk::Chunk;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::function::{Star, StarFn, TaskFn, star};
 use crate::gather::Gather;
 use crate::handle::{AsyncResult, Pending};
@@ -75,6 +75,8 @@ pub trait Pool: AnyPool {
     /// # Errors
     /// Of the items that failed, the error of the first in input order; [`Error::item`] is its
     /// position. Chunks that had not begun by then are not begun.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for an input that says that it has no end, as `0..`
+    /// and [`std::iter::repeat`] do.
     fn map<F, I>(&self, f: F, items: I) -> Result<Vec<F::Output>>
     where
         I: IntoIterator,
@@ -97,6 +99,11 @@ pub trait Pool: AnyPool {
         let gather = Gather::new(items.size_hint().0);
         let bound = f.bind();
         let sent = match items.size_hint() {
+            // What has no end says so, and there would never be a result.
+            (usize::MAX, None) => Err(Error::new(
+                ErrorKind::InvalidArgument,
+                "the input of a map has no end; use `imap`, which takes it bit by bit, or `take`",
+            )),
             (least, Some(most)) if least == most => {
                 send_chunks::<F, _, _>(self, &gather, bound, items, least)
             }

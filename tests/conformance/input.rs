@@ -112,6 +112,20 @@ fn an_input_that_lies_about_its_length<B: Backend>() {
     }
 }
 
+/// The input is endless, and says so: a map of it would have no result, ever.
+fn an_input_without_end_is_refused_by_map<B: Backend>() {
+    let pool = B::pool(2);
+    let refused = |error: pool::Error| {
+        assert_eq!(error.kind(), pool::ErrorKind::InvalidArgument);
+        assert!(error.to_string().contains("`imap`"), "{error}");
+    };
+    refused(pool.map(square, 0..).unwrap_err());
+    refused(pool.map_async(square, std::iter::repeat(7)).get().unwrap_err());
+    refused(pool.starmap(|a: u64, b: u64| a + b, (0..).zip(0..)).unwrap_err());
+    assert_eq!(pool.map(square, (0..).take(3)).unwrap(), [0, 1, 4]);
+    assert_eq!(pool.imap(square, 0..).take(3).map(Result::unwrap).collect::<Vec<_>>(), [0, 1, 4]);
+}
+
 /// After its end it would go on, if it were asked.
 struct Flickering(u64);
 
@@ -157,6 +171,7 @@ on_every_backend!(
     a_panic_of_the_input_of_map_is_the_callers,
     a_panic_of_the_input_of_imap_is_the_callers,
     an_input_that_lies_about_its_length,
+    an_input_without_end_is_refused_by_map,
     an_input_is_not_asked_again_after_its_end,
     an_input_may_use_the_pool,
     the_results_of_one_imap_feed_another,
