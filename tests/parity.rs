@@ -1,5 +1,5 @@
 //! `tests/parity.md` is whole and true: every behaviour that CPython's tests of pools and processes look at
-//! is in it, and every test that it names exists.
+//! is in it, and every test that it or the table of peers (`docs/hangs.md`) names exists.
 //!
 //! Whether a named test exists is read from the sources: they are all there, whatever features and system the
 //! tests are built for.
@@ -164,6 +164,12 @@ impl Row {
     }
 }
 
+/// The tests that the table of peers names.
+fn of_the_peers() -> Vec<&'static str> {
+    let names = include_str!("../docs/hangs.md").split('`').skip(1).step_by(2);
+    names.filter(|name| name.starts_with("hangs::")).collect()
+}
+
 fn rows() -> Vec<Row> {
     let mut section = String::new();
     let mut rows = Vec::new();
@@ -264,6 +270,10 @@ fn every_test_that_is_named_exists() {
             let found = exists(name, &sources) || exists(&format!("conformance::{name}"), &sources);
             assert!(found, "{}: there is no test {name}", row.subject);
         }
+    }
+    assert_eq!(of_the_peers().len(), 9, "one for each row");
+    for name in of_the_peers() {
+        assert!(exists(name, &sources), "docs/hangs.md: there is no test {name}");
     }
 }
 

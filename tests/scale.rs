@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use pool::{ErrorKind, Pool, ProcessPool, StartMethod};
 use support::{
-    Census, alone_within, children, crew, limit_descriptors, peak_resident, reset_peak_resident, resident,
+    Census, alone_on_every_start_method, alone_within, children, crew, limit_descriptors, peak_resident,
+    pool_of, reset_peak_resident, resident,
 };
 
 /// The full size, or a part of it.
@@ -19,13 +20,9 @@ fn size(full: u64, usual: u64) -> u64 {
     if std::env::var_os("POOL_SCALE").is_some() { full } else { usual }
 }
 
-fn alone(test: &str, body: impl FnOnce()) {
-    alone_within(Duration::from_secs(300), &format!("scale::{test}"), body);
-}
+const LIMIT: Duration = Duration::from_secs(300);
 
-fn pool_of(method: StartMethod, workers: usize) -> ProcessPool {
-    ProcessPool::builder().workers(workers).start_method(method).build().unwrap()
-}
+alone_on_every_start_method!(within super::LIMIT; pools_made_and_dropped, many_workers, items_in_constant_memory);
 
 /// A thousand pools, one after another: some used, some not, some in mid work.
 fn pools_made_and_dropped(method: StartMethod) {
@@ -54,11 +51,6 @@ fn pools_made_and_dropped(method: StartMethod) {
     assert!(now <= at_first + (8 << 20), "resident: {at_first} bytes, and later {now}");
 }
 
-#[test]
-fn pools_made_and_dropped_spawn() {
-    alone("pools_made_and_dropped_spawn", || pools_made_and_dropped(StartMethod::Spawn));
-}
-
 fn many_workers(method: StartMethod) {
     let before = Census::take();
     {
@@ -79,15 +71,10 @@ fn many_workers(method: StartMethod) {
     before.assert_restored();
 }
 
-#[test]
-fn many_workers_spawn() {
-    alone("many_workers_spawn", || many_workers(StartMethod::Spawn));
-}
-
 /// With the usual limit of 1 024 descriptors there is room for 200 workers. Who asks for more is told.
 #[test]
 fn more_workers_than_descriptors() {
-    alone("more_workers_than_descriptors", || {
+    alone_within(LIMIT, "scale::more_workers_than_descriptors", || {
         limit_descriptors(1_024);
         let before = Census::take();
         let error = ProcessPool::new(500).unwrap_err();
@@ -129,9 +116,4 @@ fn items_in_constant_memory(method: StartMethod) {
         many >> 10
     );
     assert!(many <= few + (4 << 20), "peak resident: {few} bytes, and with more items {many}");
-}
-
-#[test]
-fn items_in_constant_memory_spawn() {
-    alone("items_in_constant_memory_spawn", || items_in_constant_memory(StartMethod::Spawn));
 }

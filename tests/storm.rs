@@ -15,8 +15,10 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use pool::{Pool, ProcessPool, StartMethod};
-use support::{Census, Random, SIGKILL, alone_within, children, crew, kill, resident};
+use pool::{Pool, StartMethod};
+use support::{
+    Census, Random, SIGKILL, alone_on_every_start_method, children, crew, kill, pool_of, resident,
+};
 
 const WORKERS: usize = 4;
 /// So many tasks there are at least, each second.
@@ -26,26 +28,27 @@ fn number(name: &str, otherwise: u64) -> u64 {
     std::env::var(name).map_or(otherwise, |text| text.parse().expect(name))
 }
 
-#[test]
-fn spawn() {
-    storm("spawn", StartMethod::Spawn);
+alone_on_every_start_method!(within super::length() * 4 + super::CALM; a_storm);
+
+/// What a storm may take besides its length.
+const CALM: Duration = Duration::from_secs(60);
+
+fn length() -> Duration {
+    Duration::from_secs(number("POOL_STORM_SECONDS", 3))
 }
 
-fn storm(test: &str, method: StartMethod) {
-    let seconds = number("POOL_STORM_SECONDS", 3);
-    let limit = Duration::from_secs(60 + 4 * seconds);
-    alone_within(limit, &format!("storm::{test}"), || {
-        let before = Census::take();
-        weather(method, Duration::from_secs(seconds));
-        before.assert_restored();
-    });
+fn a_storm(method: StartMethod) {
+    let before = Census::take();
+    weather(method);
+    before.assert_restored();
 }
 
-fn weather(method: StartMethod, length: Duration) {
+fn weather(method: StartMethod) {
+    let length = length();
     let now = std::time::UNIX_EPOCH.elapsed().expect("a clock").as_nanos();
     let seed = number("POOL_STORM_SEED", now as u64);
     println!("\n{method:?}: POOL_STORM_SEED={seed}");
-    let pool = ProcessPool::builder().workers(WORKERS).start_method(method).build().unwrap();
+    let pool = pool_of(method, WORKERS);
     crew(&pool, WORKERS);
     let calm = Census::settled();
     let (over, samples) = (AtomicBool::new(false), Mutex::new(Vec::new()));

@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use crate::plan::{Cell, How, Stage, cell};
 use crate::start;
 use crate::support::{
-    Census, Marks, SIGSTOP, Scratch, children, crew, eventually, is_stopped, kill, limit_memory,
+    Census, Marks, SIGSTOP, Scratch, children, crew, eventually, is_stopped, kill, limit_memory, pool_of,
     unlimit_memory,
 };
 
@@ -38,10 +38,6 @@ pub(crate) fn stage(stage: Stage, fault: Fault, method: StartMethod) {
         (stage, cell) => unreachable!("{stage:?} cannot come to {cell:?}"),
     }
     before.assert_restored();
-}
-
-pub(crate) fn pool_of(method: StartMethod, workers: usize) -> ProcessPool {
-    ProcessPool::builder().workers(workers).start_method(method).build().unwrap()
 }
 
 /// A pool and what it had when all was well.

@@ -6,8 +6,8 @@ use std::fs::File;
 use pool::{ErrorKind, Pool, StartMethod};
 
 use crate::fault::Fault;
-use crate::stages::{assert_well, company, pids, pool_of};
-use crate::support::{Census, Scratch, children, eventually, set_environment};
+use crate::stages::{assert_well, company, pids};
+use crate::support::{Census, Scratch, children, eventually, pool_of, set_environment};
 
 /// Which fault a worker commits as it starts, by its place in the list, and a file: once it is there, no
 /// other worker does. Programs that have the variable from their start are workers.

@@ -23,7 +23,7 @@ pub(crate) fn guarded<T>(body: impl FnOnce() -> T) -> T {
 }
 
 /// After which time a test counts as hanging.
-pub(super) fn limit() -> Duration {
+pub(crate) fn limit() -> Duration {
     let limit = std::env::var("POOL_TEST_LIMIT").ok().and_then(|text| text.parse().ok());
     Duration::from_secs(limit.unwrap_or(LIMIT))
 }
