@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::event::Event;
 use crate::options::Options;
 use crate::work::Task;
@@ -16,6 +16,16 @@ use crate::work::Task;
 pub trait Backend: Send + Sync {
     /// How many workers the pool keeps.
     fn workers(&self) -> usize;
+
+    /// Keeps so many from now on, and at least one: more are started, or those that are too many leave,
+    /// busy ones after the task in hand.
+    ///
+    /// # Errors
+    /// The pool takes no more work, as [`refusal`](Backend::refusal) says; or no worker can be started.
+    fn resize(&self, workers: usize) -> Result<()>;
+
+    /// Why the pool takes no more work, when it does not.
+    fn refusal(&self) -> Option<Error>;
 
     /// Queues a task. Never blocks on the workers. On a pool that takes no more work the task is
     /// ended with an error.

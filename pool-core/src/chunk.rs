@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::again;
 use crate::error::{Error, ErrorKind, Result, Worker};
 use crate::function::TaskFn;
 use crate::lock;
@@ -99,7 +100,13 @@ where
         }
     }
 
-    fn run_items(&self, items: Vec<A>) {
+    fn run_items(&self, items: Vec<A>)
+    where
+        A: Serialize + DeserializeOwned + Send + 'static,
+    {
+        if self.limits.retry_panics {
+            return self.run_persistently(items);
+        }
         let lent = lock(&self.collector).as_ref().and_then(|collector| collector.lend(self.index));
         let Some(mut gathered) = lent else {
             return self.settle(ran_here(Ran::of::<T, A>(&self.bound, items, STOP)));
@@ -126,6 +133,19 @@ where
                 self.settle(ran_here(Ran { values: Vec::new(), failures }));
             }
         }
+    }
+
+    fn run_persistently(&self, items: Vec<A>)
+    where
+        A: Serialize + DeserializeOwned + Send + 'static,
+    {
+        let attempt = |items| Ran::of::<T, A>(&self.bound, items, STOP);
+        let panicked = |ran: &Ran<T::Output>| !ran.failures.is_empty();
+        let wanted = || lock(&self.collector).is_some();
+        self.settle(match again::persistently(self.limits, items, attempt, panicked, wanted) {
+            Ok(ran) => ran_here(ran),
+            Err(error) => How::Elsewhere(End::Failed(error)),
+        });
     }
 }
 
@@ -265,7 +285,7 @@ fn received<R: DeserializeOwned + Send + 'static>(status: u32, output: Payload) 
     match Status::from_word(status) {
         Some(Status::Value) => Ok(Ran { values: decode(output)?, failures: Vec::new() }),
         Some(Status::Mixed) => decode(output),
-        Some(Status::Failed) => Err(decode::<Failure>(output)?.into()),
+        Some(Status::Failed | Status::Panicked) => Err(decode::<Failure>(output)?.into()),
         None => Err(unknown_status(status)),
     }
 }

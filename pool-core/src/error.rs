@@ -53,7 +53,8 @@ pub enum ErrorKind {
     InvalidArgument,
     /// `join` was called on a pool that is still open.
     StillOpen,
-    /// The pool cannot start workers, or they keep dying as they start.
+    /// The pool cannot do anything any more: its initializer failed, it cannot start workers, or they keep
+    /// dying. The text says which.
     Broken,
     /// The system refused something a pool needs.
     Os,
@@ -287,6 +288,27 @@ impl Error {
     /// The pool is closed, terminated or gone.
     pub fn is_closed(&self) -> bool {
         matches!(self.kind(), ErrorKind::Closed | ErrorKind::Terminated)
+    }
+
+    /// The pool is broken, for good.
+    pub fn is_broken(&self) -> bool {
+        self.kind() == ErrorKind::Broken
+    }
+
+    /// What happened, for a text that says itself where: of a panic its message and place.
+    pub fn cause(&self) -> String {
+        let worker = match &self.0.worker {
+            Some(Worker { name, pid: Some(pid) }) => format!(" ({name}, pid {pid})"),
+            Some(Worker { name, pid: None }) => format!(" ({name})"),
+            None => String::new(),
+        };
+        match &self.0.panic {
+            Some(panic) => {
+                let place = panic.location.as_ref().map(|place| format!(", at {place}")).unwrap_or_default();
+                format!("it panicked: {}{place}{worker}", panic.message)
+            }
+            None => self.to_string(),
+        }
     }
 
     /// The same facts again, for each further item of a lost chunk. The source stays with the first.

@@ -179,6 +179,10 @@ where
                 self.items = None;
             }
             if chunk.is_empty() {
+                // Over nothing, a pool that takes no more work says so all the same.
+                if self.submitted == 0 {
+                    self.refused = self.backend.refusal();
+                }
                 return;
             }
             let (bound, start) = (self.bound.clone(), self.taken);

@@ -10,6 +10,7 @@
 
 #![deny(unsafe_code)]
 
+mod again;
 mod backend;
 pub mod callbacks;
 mod chunk;
@@ -20,12 +21,14 @@ mod function;
 mod gather;
 mod handle;
 mod imap;
+mod initializer;
 mod one;
 mod options;
 mod outcome;
 pub mod panics;
 mod pool;
 mod scratch;
+mod settings;
 mod shim;
 mod slot;
 pub mod work;
@@ -36,8 +39,10 @@ pub use event::{Event, Registration, park_until, unparker};
 pub use function::{Carried, ContextSlot, Star, StarFn, TaskFn, With, star, with};
 pub use handle::AsyncResult;
 pub use imap::IMap;
+pub use initializer::{EncodedInitializer, SharedInitializer};
 pub use options::{Options, View};
 pub use pool::{Message, Pool};
+pub use settings::Settings;
 pub use shim::Entry;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 
+use crate::again;
 use crate::backend::Backend;
 use crate::codec::{self, CodecError};
 use crate::error::{Error, ErrorKind, Result, Worker};
@@ -37,8 +38,10 @@ impl<R: DeserializeOwned + Send + 'static> Raw<R> for OneRaw<R> {
             OneRaw::Ended(End::Failed(error)) => Err(error),
             OneRaw::Ended(End::Reply { status, output, worker }) => match Status::from_word(status) {
                 Some(Status::Value) => decode(output),
-                Some(Status::Failed) => Err(Error::from(decode::<Failure>(output)?).by(worker.as_deref())),
-                _ => Err(unknown_status(status)),
+                Some(Status::Failed | Status::Panicked) => {
+                    Err(Error::from(decode::<Failure>(output)?).by(worker.as_deref()))
+                }
+                Some(Status::Mixed) | None => Err(unknown_status(status)),
             },
         }
     }
@@ -92,7 +95,7 @@ pub(crate) fn carry<T: TaskFn<A>, A>(bound: &T::Bound) -> Result<Option<Carried>
     }
 }
 
-fn encode_error(what: &str, error: CodecError) -> Error {
+pub(crate) fn encode_error(what: &str, error: CodecError) -> Error {
     Error::new(ErrorKind::Encode, format!("{what}: {error}")).with_source(error)
 }
 
@@ -119,14 +122,17 @@ where
     A: Serialize + DeserializeOwned + Send + 'static,
 {
     fn run(self: Arc<Self>) {
-        if let Some(arg) = self.slot.take_arg() {
-            self.settle(match panics::catch(|| T::call(&self.bound, arg)) {
-                Ok(value) => OneRaw::Value(value),
-                Err(panic) => {
-                    OneRaw::Ended(End::Failed(Error::panicked(panic).by(Some(&Worker::this_thread()))))
-                }
-            });
-        }
+        let Some(arg) = self.slot.take_arg() else { return };
+        let attempt = |arg| panics::catch(|| T::call(&self.bound, arg));
+        let outcome =
+            again::persistently(self.limits, arg, attempt, std::result::Result::is_err, || self.wanted());
+        self.settle(match outcome {
+            Ok(Ok(value)) => OneRaw::Value(value),
+            Ok(Err(panic)) => {
+                OneRaw::Ended(End::Failed(Error::panicked(panic).by(Some(&Worker::this_thread()))))
+            }
+            Err(error) => OneRaw::Ended(End::Failed(error)),
+        });
     }
 
     fn request(&self) -> Result<Option<Request>> {

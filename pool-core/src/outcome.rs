@@ -17,13 +17,17 @@ pub(crate) enum Status {
     Value = 0,
     /// A [`Failure`] of the whole task.
     Failed = 1,
-    /// A chunk, some items of which failed: a [`Ran`].
+    /// A chunk, some items of which panicked: a [`Ran`].
     Mixed = 2,
+    /// A [`Failure`] of the whole task that is a panic.
+    Panicked = 3,
 }
 
 impl Status {
     pub(crate) fn from_word(word: u32) -> Option<Status> {
-        [Status::Value, Status::Failed, Status::Mixed].into_iter().find(|status| *status as u32 == word)
+        [Status::Value, Status::Failed, Status::Mixed, Status::Panicked]
+            .into_iter()
+            .find(|status| *status as u32 == word)
     }
 }
 

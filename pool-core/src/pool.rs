@@ -15,6 +15,7 @@ use crate::handle::{AsyncResult, Pending};
 use crate::imap::{IMap, Order};
 use crate::one::One;
 use crate::options::View;
+use crate::settings::no_workers;
 
 /// What can be sent to a worker and back: any owned serde type.
 ///
@@ -194,16 +195,51 @@ pub trait Pool: AnyPool {
         View::of(self, |options| options.limits.timeout = Some(limit))
     }
 
-    /// A view whose tasks are tried again, up to `times` times, when their worker died. A panic or a
-    /// time-out is never tried again. A thread does not die alone, so on a thread pool there is
-    /// nothing to try again.
+    /// A view whose tasks are tried again, up to `times` times, when their worker died. A time-out is never
+    /// tried again, and a panic only with [`retry_panics`](Pool::retry_panics). A thread does not die alone,
+    /// so on a thread pool there is nothing else to try again.
+    ///
+    /// A task is a chunk of the call's items: all of it is tried again.
     fn retries(&self, times: u32) -> View {
         View::of(self, |options| options.limits.retries = times)
     }
 
-    /// How many workers the pool keeps.
+    /// A view whose tasks are tried again after a panic too, as often as [`retries`](Pool::retries) says;
+    /// without that it changes nothing.
+    ///
+    /// The argument of such a task is encoded and kept, on a thread pool too, and each further try has a
+    /// decoded copy. A [`timeout`](Pool::timeout) is for each try; on a thread pool for all of them together.
+    ///
+    /// ```
+    /// # use pool_core::Pool;
+    /// # fn fetched<P: Pool>(pool: &P, addresses: Vec<String>) -> pool_core::Result<Vec<usize>> {
+    /// # fn fetch(address: String) -> usize { address.len() }
+    /// pool.retries(2).retry_panics().chunk_size(1).map(fetch, addresses)
+    /// # }
+    /// ```
+    fn retry_panics(&self) -> View {
+        View::of(self, |options| options.limits.retry_panics = true)
+    }
+
+    /// How many workers the pool keeps: as many as it was built with, or as [`resize`](Pool::resize) last
+    /// said.
     fn workers(&self) -> usize {
         self.backend().workers()
+    }
+
+    /// Changes how many workers the pool keeps. Missing ones are started; of those that are too many the
+    /// idle ones leave at once and the others after the task that they have in hand.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument) for 0 workers;
+    /// [`Closed`](crate::ErrorKind::Closed), [`Terminated`](crate::ErrorKind::Terminated) or
+    /// [`Broken`](crate::ErrorKind::Broken) when the pool takes no more work; [`Os`](crate::ErrorKind::Os)
+    /// when the system refuses a thread.
+    fn resize(&self, workers: usize) -> Result<()> {
+        match workers {
+            0 => Err(no_workers()),
+            _ => self.backend().resize(workers),
+        }
     }
 
     /// Takes no more tasks; those submitted are still done, and then the workers leave.
@@ -244,6 +280,11 @@ where
 {
     let (backend, options) = (pool.backend(), pool.options());
     let size = options.map_chunk::<A>(count, backend.workers())?;
+    if count == 0
+        && let Some(refusal) = backend.refusal()
+    {
+        return Err(refusal);
+    }
     let mut start = 0;
     for index in 0.. {
         let chunk: Vec<A> = items.by_ref().take(size).collect();

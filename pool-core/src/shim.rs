@@ -106,10 +106,14 @@ fn serve(
         Ok(Err(failure)) => failure,
         Err(panic) => Failure::Panicked(panic),
     };
+    let status = match failure {
+        Failure::Panicked(_) => Status::Panicked,
+        Failure::Undecodable(_) | Failure::Unencodable(_) => Status::Failed,
+    };
     let mut bytes = Vec::new();
     // Three strings and a number: it cannot fail to encode, and an empty failure would still be one.
     let _ = codec::encode(&failure, &mut bytes);
-    once(Status::Failed as u32, &bytes);
+    once(status as u32, &bytes);
 }
 
 fn decode<V: DeserializeOwned + 'static>(input: &[u8]) -> Result<V, Failure> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::codec::PlainBuf;
 use crate::error::{Error, Result, Worker};
 use crate::function::Carried;
+use crate::outcome::Status;
 use crate::shim::Entry;
 
 /// One task: an item, or a chunk of items, of one call.
@@ -46,6 +47,8 @@ pub struct Limits {
     pub timeout: Option<Duration>,
     /// How often the task is tried again after its worker died.
     pub retries: u32,
+    /// Whether it is tried again after a panic too.
+    pub retry_panics: bool,
 }
 
 /// What a worker elsewhere needs for a task.
@@ -73,6 +76,11 @@ pub enum End {
     },
     /// There is no reply and will be none.
     Failed(Error),
+}
+
+/// Whether a reply with this status word says that the user's code panicked.
+pub fn has_panicked(status: u32) -> bool {
+    matches!(Status::from_word(status), Some(Status::Mixed | Status::Panicked))
 }
 
 /// Encoded bytes on their way, moved and not copied where they were an array already.

@@ -47,6 +47,14 @@ impl Child {
         &self.line
     }
 
+    /// How much of its memory is resident now, shared memory included, in bytes.
+    ///
+    /// # Errors
+    /// The system does not say; of a child that was reaped, never call it.
+    pub fn resident_bytes(&self) -> io::Result<u64> {
+        process::resident_bytes(self.pid)
+    }
+
     /// Why it could not start, once it has ended with [`MISBORN`](crate::birth::MISBORN). Asked once: the
     /// answer is taken off the line.
     pub fn refusal(&self) -> Option<String> {

@@ -9,8 +9,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use pool_core::work::{End, Payload, Task};
-use pool_core::{Error, ErrorKind, Exit, Worker};
+use pool_core::work::{self, End, Payload, Task};
+use pool_core::{EncodedInitializer, Error, ErrorKind, Exit, Worker};
 use pool_ipc::birth::MISBORN;
 use pool_ipc::child::Ended;
 use pool_ipc::lane::{NO_ROOM, Output, REFUSED, Reply, Tell};
@@ -18,7 +18,7 @@ use pool_ipc::lane::{NO_ROOM, Output, REFUSED, Reply, Tell};
 use crate::clock::Clock;
 use crate::listening::{Listener, Listening};
 use crate::post::Post;
-use crate::scheduler::{Action, Event, Phase, Scheduler, SeatId, Why};
+use crate::scheduler::{Action, Event, Phase, Policy, Scheduler, SeatId, Why};
 use crate::ticket::Ticket;
 
 /// Tasks and what ends them, to be delivered without the lock.
@@ -28,6 +28,12 @@ pub(crate) struct Hub {
     pub(crate) scheduler: Scheduler<Ticket>,
     /// By seat.
     pub(crate) posts: Vec<Option<Post>>,
+    /// Workers that were told to leave, by the scheduler's number for them.
+    pub(crate) leavers: Vec<(u64, Post)>,
+    /// What every worker does first.
+    initializer: Option<EncodedInitializer>,
+    /// Births and ends that somebody wants to hear of; `None`: nobody does.
+    pub(crate) news: Option<Vec<News>>,
     /// Somebody who does not wait is interested in results: a future or a callback.
     pub(crate) attended: bool,
     /// Seats on which the supervisor is to start a worker.
@@ -47,11 +53,27 @@ pub(crate) struct Hub {
     submissions: u32,
 }
 
+/// What became of a worker.
+#[derive(Debug)]
+pub(crate) enum News {
+    Started(Worker),
+    Ended(Worker, Exit),
+}
+
 impl Hub {
-    pub(crate) fn new(workers: usize) -> Hub {
+    pub(crate) fn new(
+        workers: usize,
+        mut policy: Policy,
+        initializer: Option<EncodedInitializer>,
+        tells_news: bool,
+    ) -> Hub {
+        policy.initializes = initializer.is_some();
         Hub {
-            scheduler: Scheduler::new(workers, Instant::now()),
+            scheduler: Scheduler::new(policy, workers, Instant::now()),
             posts: (0..workers).map(|_| None).collect(),
+            leavers: Vec::new(),
+            initializer,
+            news: tells_news.then(Vec::new),
             attended: false,
             births: Vec::new(),
             planned: None,
@@ -110,9 +132,23 @@ impl Hub {
                     post.child.kill();
                 }
             }
-            Action::Dismiss(seat) => {
-                if let Some(post) = &self.posts[seat] {
+            Action::Dismiss(seat, number) => {
+                if let Some(post) = self.posts[seat].take() {
                     post.dismiss();
+                    self.leavers.push((number, post));
+                }
+            }
+            Action::KillLeaver(number) => {
+                if let Some((_, post)) = self.leavers.iter().find(|(leaver, _)| *leaver == number) {
+                    post.child.kill();
+                }
+            }
+            Action::Initialize(seat) => {
+                if let (Some(post), Some(initializer)) = (&mut self.posts[seat], &self.initializer)
+                    && let Err(error) = post.initialize(initializer)
+                {
+                    let event = Event::Initialized(seat, Err(format!("it cannot be sent: {error}")));
+                    self.scheduler.handle(event, now, &mut self.actions);
                 }
             }
             Action::Deliver(ticket) => {
@@ -145,9 +181,20 @@ impl Hub {
             post.changed = true;
             self.has_spare |= post.lane.has_spare_memory();
             match received {
+                Ok(reply) if std::mem::take(&mut post.initializing) => {
+                    let outcome = initialized(reply, post.worker());
+                    self.handle(Event::Initialized(seat, outcome), now, out);
+                }
                 Ok(reply) => {
+                    let panicked = work::has_panicked(reply.status);
+                    let size = match self.scheduler.asks_for_sizes() {
+                        // Of one that is gone nobody can tell, nor need to.
+                        true => post.child.resident_bytes().ok(),
+                        false => None,
+                    };
                     self.reply = Some((seat, reply));
-                    self.handle(Event::Replied(seat), now, out);
+                    self.handle(Event::Replied { seat, panicked, size }, now, out);
+                    self.reply = None;
                 }
                 Err(error) => self.handle(Event::Nonsense(seat, error.0.to_string()), now, out),
             }
@@ -167,18 +214,43 @@ impl Hub {
         for (ticket, left) in tickets.iter_mut().zip(post.lane.left_over()) {
             ticket.input = left.input.ok().map(Payload::Heap);
         }
-        let exit = match ended {
-            Ended::Code(code) => Exit::Code(code),
-            Ended::Signal(number) => Exit::Signal { number, stack_overflow: post.lane.stack_overflowed() },
-            Ended::Unknown => Exit::Unknown,
-        };
-        self.dead = Some((post.worker(), exit));
-        let misborn = match ended {
-            Ended::Code(MISBORN) => Some(post.child.refusal().unwrap_or_default()),
-            _ => None,
-        };
-        self.handle(Event::Exited { seat, begun, misborn }, now, out);
+        let exit = exit_of(ended, &post);
+        let worker = post.worker();
+        let misborn = ended == Ended::Code(MISBORN);
+        let refusal = if misborn { post.child.refusal() } else { None };
+        let how = by_worker(&refusal.unwrap_or_else(|| exit.to_string()), &worker);
+        self.tell(|| News::Ended(worker.clone(), exit));
+        self.dead = Some((worker, exit));
+        self.handle(Event::Exited { seat, begun, misborn, how }, now, out);
         self.dead = None;
+    }
+
+    /// A worker that was told to leave has ended.
+    pub(crate) fn left(&mut self, number: u64, ended: Ended, now: &Clock, out: &mut Outcomes) {
+        let Some(at) = self.leavers.iter().position(|(leaver, _)| *leaver == number) else { return };
+        let (_, post) = self.leavers.swap_remove(at);
+        let exit = exit_of(ended, &post);
+        self.tell(|| News::Ended(post.worker(), exit));
+        self.handle(Event::Left(number), now, out);
+    }
+
+    /// A worker was started.
+    pub(crate) fn born(&mut self, seat: SeatId, post: Post, now: &Clock, out: &mut Outcomes) {
+        self.tell(|| News::Started(post.worker()));
+        self.posts[seat] = Some(post);
+        self.handle(Event::Born(seat), now, out);
+    }
+
+    pub(crate) fn resize(&mut self, workers: usize, now: &Clock, out: &mut Outcomes) {
+        let seats = self.posts.len().max(workers);
+        self.posts.resize_with(seats, || None);
+        self.handle(Event::Resize(workers), now, out);
+    }
+
+    fn tell(&mut self, news: impl FnOnce() -> News) {
+        if let Some(all) = &mut self.news {
+            all.push(news());
+        }
     }
 
     /// Nobody wants this task any more.
@@ -265,6 +337,7 @@ impl Hub {
             || self.scheduler.has_queue()
             || self.scheduler.is_timed()
             || self.scheduler.phase() != Phase::Running
+            || self.scheduler.is_initializing()
     }
 
     /// Whether the supervisor has to be woken: to start workers, or because it sleeps too long.
@@ -290,7 +363,7 @@ impl Hub {
         self.posts.iter_mut().flatten().for_each(|post| post.lane.trim());
     }
 
-    fn error_of(&self, why: Why) -> Error {
+    pub(crate) fn error_of(&self, why: Why) -> Error {
         let worker = |seat: SeatId| match &self.dead {
             Some((worker, _)) => Some(worker.clone()),
             None => self.posts[seat].as_ref().map(Post::worker),
@@ -314,6 +387,31 @@ impl Hub {
             Why::Terminated => Error::new(ErrorKind::Terminated, ""),
             Why::Broken(text) => Error::new(ErrorKind::Broken, text),
         }
+    }
+}
+
+fn exit_of(ended: Ended, post: &Post) -> Exit {
+    match ended {
+        Ended::Code(code) => Exit::Code(code),
+        Ended::Signal(number) => Exit::Signal { number, stack_overflow: post.lane.stack_overflowed() },
+        Ended::Unknown => Exit::Unknown,
+    }
+}
+
+/// What the reply to the initializer says: why it failed, if it did.
+fn initialized(reply: Reply, worker: Worker) -> Result<(), String> {
+    let outcome = match end_of(reply, None) {
+        End::Failed(error) => Err(error),
+        End::Reply { status, output, .. } => EncodedInitializer::outcome(status, output),
+    };
+    outcome.map_err(|error| error.with_worker(worker).cause())
+}
+
+/// `text`, and which worker it is about.
+fn by_worker(text: &str, worker: &Worker) -> String {
+    match worker.pid {
+        Some(pid) => format!("{text} ({}, pid {pid})", worker.name),
+        None => format!("{text} ({})", worker.name),
     }
 }
 

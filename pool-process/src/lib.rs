@@ -13,8 +13,10 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod hooks;
 mod hub;
 mod listening;
+mod options;
 mod pool;
 mod post;
 mod scheduler;

@@ -1,13 +1,13 @@
 //! The user's end: building a pool, and dropping it.
 
-use std::num::NonZeroUsize;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
-use pool_core::{AnyPool, Backend, Error, ErrorKind, Result};
+use pool_core::{AnyPool, Backend, Error, ErrorKind, Result, Settings};
 use pool_ipc::limits;
 
+use crate::options::Lives;
 use crate::post::Outfit;
 use crate::shared::{Shared, lock};
 use crate::supervisor::supervise;
@@ -73,8 +73,8 @@ impl ProcessPool {
 /// Configures a [`ProcessPool`].
 #[derive(Debug, Clone, Default)]
 pub struct ProcessPoolBuilder {
-    workers: Option<usize>,
-    name: Option<String>,
+    settings: Settings,
+    pub(crate) lives: Lives,
     start_method: StartMethod,
 }
 
@@ -84,14 +84,14 @@ impl ProcessPoolBuilder {
     /// Each takes five descriptors of this program: with the usual limit of 1 024 (`ulimit -n`) there is room
     /// for 200.
     pub fn workers(mut self, workers: usize) -> ProcessPoolBuilder {
-        self.workers = Some(workers);
+        self.settings.workers = Some(workers);
         self
     }
 
     /// The pool's name; its workers are called `NAME-worker-1` and so on. Default: `ProcessPool-1`,
     /// counting the program's process pools.
     pub fn name(mut self, name: impl Into<String>) -> ProcessPoolBuilder {
-        self.name = Some(name.into());
+        self.settings.name = Some(name.into());
         self
     }
 
@@ -104,32 +104,21 @@ impl ProcessPoolBuilder {
     /// Starts the pool. Workers are on their way when it returns; tasks may be given at once.
     ///
     /// # Errors
-    /// As [`ProcessPool::new`].
+    /// As [`ProcessPool::new`]; and [`Encode`](ErrorKind::Encode) when the initializer's argument cannot be
+    /// encoded.
     pub fn build(self) -> Result<ProcessPool> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let workers = match self.workers {
-            Some(0) => {
-                return Err(Error::new(
-                    ErrorKind::InvalidArgument,
-                    "a pool of 0 workers; ask for at least 1",
-                ));
-            }
-            Some(workers) => workers,
-            None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        };
+        let workers = self.settings.count()?;
         let StartMethod::Spawn = self.start_method;
-        if self.name.as_ref().is_some_and(|name| name.contains(char::is_control)) {
-            let text = "a pool's name with a control character; use printable text";
-            return Err(Error::new(ErrorKind::InvalidArgument, text));
-        }
-        // ORDERING: only uniqueness matters.
-        let name = self.name.unwrap_or_else(|| format!("ProcessPool-{}", COUNT.fetch_add(1, Relaxed) + 1));
+        let initializer = self.lives.initializer()?;
+        let name = self.settings.name("ProcessPool", &COUNT)?;
+        let Lives { policy, hooks, .. } = self.lives;
         let refused = |error: std::io::Error| {
             let error = limits::explain(error);
             let text = format!("cannot start a process pool of {workers}: {error}");
             Error::new(ErrorKind::Os, text).with_source(error)
         };
-        let shared = Arc::new(Shared::new(name, workers).map_err(refused)?);
+        let shared = Arc::new(Shared::new(name, workers, policy, initializer, hooks).map_err(refused)?);
         let (started, first) = mpsc::channel();
         // A few ahead, because each takes more descriptors before its worker is born than after.
         let (outfit, outfits) = mpsc::sync_channel(2);

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use pool_core::{ContextSlot, Worker};
+use pool_core::{Carried, ContextSlot, EncodedInitializer, Entry, Worker};
 use pool_ipc::bell::Bell;
 use pool_ipc::birth::{Birth, Setting};
 use pool_ipc::child::Child;
@@ -22,6 +22,8 @@ pub(crate) struct Post {
     /// The worker said that it is ready, and the pool knows.
     pub(crate) ready: bool,
     contexts: Contexts,
+    /// What its next reply answers is the initializer.
+    pub(crate) initializing: bool,
     /// Something was sent, taken in or taken back since the worker was last asked to tell.
     pub(crate) changed: bool,
 }
@@ -53,7 +55,16 @@ impl Post {
             outlives_starter: false,
         };
         let child = birth_of_it.spawn()?;
-        Ok(Post { lane, child, name, birth, ready: false, contexts: Contexts::default(), changed: true })
+        Ok(Post {
+            lane,
+            child,
+            name,
+            birth,
+            ready: false,
+            contexts: Contexts::default(),
+            initializing: false,
+            changed: true,
+        })
     }
 
     pub(crate) fn worker(&self) -> Worker {
@@ -65,16 +76,28 @@ impl Post {
         let Some(input) = ticket.input.take() else {
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, "no memory to read its argument back"));
         };
-        let (slot, bytes) = match &ticket.context {
+        let sent = self.put(ticket.entry, ticket.context.as_ref(), input.as_slice());
+        if ticket.keeps_its_input() {
+            ticket.input = Some(input);
+        }
+        sent
+    }
+
+    /// Puts what every worker does first into the lane.
+    pub(crate) fn initialize(&mut self, initializer: &EncodedInitializer) -> io::Result<()> {
+        self.initializing = true;
+        self.put(initializer.entry, initializer.context.as_ref(), &initializer.input)
+    }
+
+    fn put(&mut self, entry: Entry, context: Option<&Carried>, input: &[u8]) -> io::Result<()> {
+        let (slot, bytes) = match context {
             None => (ContextSlot::NONE, &[][..]),
             Some(context) => match self.contexts.place(context.id) {
                 (index, true) => (ContextSlot::new(index, true), &context.bytes[..]),
                 (index, false) => (ContextSlot::new(index, false), &[][..]),
             },
         };
-        let request =
-            Request { entry: ticket.entry, word: slot.to_word(), context: bytes, input: input.as_slice() };
-        let sent = self.lane.send(request);
+        let sent = self.lane.send(Request { entry, word: slot.to_word(), context: bytes, input });
         if sent.is_err() {
             self.contexts.forget(slot);
         }

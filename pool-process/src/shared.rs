@@ -8,21 +8,22 @@ use std::time::Instant;
 
 use pool_core::callbacks::Callbacks;
 use pool_core::work::Task;
-use pool_core::{Backend, Error, ErrorKind, Event, Result, panics};
+use pool_core::{Backend, EncodedInitializer, Error, ErrorKind, Event, Result, panics};
 use pool_ipc::bell::Bell;
 use pool_ipc::patience::Patience;
 use pool_ipc::watch::Watch;
 
 use crate::clock::Clock;
+use crate::hooks::Hooks;
 use crate::hub::{Hub, Outcomes};
 use crate::listening::Listening;
-use crate::scheduler::{self, Phase};
+use crate::scheduler::{self, Phase, Policy};
 use crate::ticket::Ticket;
 
 pub(crate) struct Shared {
     pub(crate) name: String,
-    workers: usize,
     hub: Mutex<Hub>,
+    hooks: Hooks,
     pub(crate) bell: Arc<Bell>,
     /// The one caller that takes replies in for all that wait; see [`crate::waiting`].
     pub(crate) leader: Mutex<Patience>,
@@ -41,11 +42,17 @@ thread_local! {
 }
 
 impl Shared {
-    pub(crate) fn new(name: String, workers: usize) -> io::Result<Shared> {
+    pub(crate) fn new(
+        name: String,
+        workers: usize,
+        policy: Policy,
+        initializer: Option<EncodedInitializer>,
+        hooks: Hooks,
+    ) -> io::Result<Shared> {
         Ok(Shared {
             name,
-            workers,
-            hub: Mutex::new(Hub::new(workers)),
+            hub: Mutex::new(Hub::new(workers, policy, initializer, hooks.any())),
+            hooks,
             bell: Arc::new(Bell::create()?),
             leader: Mutex::new(Patience::new()),
             followers: Mutex::default(),
@@ -62,11 +69,11 @@ impl Shared {
     pub(crate) fn visit<U>(&self, body: impl FnOnce(&mut Hub, &Clock, &mut Outcomes) -> U) -> U {
         let mut out = OUTCOMES.take();
         let now = Clock::default();
-        let (result, knock) = {
+        let (result, knock, news) = {
             let mut hub = lock(&self.hub);
             let result = body(&mut hub, &now, &mut out);
             hub.settle(&self.listening, &now, &mut out);
-            (result, hub.must_knock())
+            (result, hub.must_knock(), hub.news.as_mut().map(std::mem::take))
         };
         if knock {
             self.watch.knock();
@@ -78,6 +85,9 @@ impl Shared {
             }
         }
         OUTCOMES.set(out);
+        for news in news.into_iter().flatten() {
+            self.hooks.call(news, |callback| self.run_callback(callback));
+        }
         result
     }
 
@@ -113,7 +123,22 @@ impl Shared {
 
 impl Backend for Shared {
     fn workers(&self) -> usize {
-        self.workers
+        lock(&self.hub).scheduler.size()
+    }
+
+    fn resize(&self, workers: usize) -> Result<()> {
+        self.visit(|hub, now, out| match hub.scheduler.refusal() {
+            Some(why) => Err(hub.error_of(why)),
+            None => {
+                hub.resize(workers, now, out);
+                Ok(())
+            }
+        })
+    }
+
+    fn refusal(&self) -> Option<Error> {
+        let hub = lock(&self.hub);
+        hub.scheduler.refusal().map(|why| hub.error_of(why))
     }
 
     fn submit(&self, task: Task) {
@@ -160,10 +185,7 @@ impl Backend for Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("name", &self.name)
-            .field("workers", &self.workers)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("name", &self.name).finish_non_exhaustive()
     }
 }
 

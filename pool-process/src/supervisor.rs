@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Instant;
 
+use pool_ipc::child::Ended;
 use pool_ipc::limits;
 
 use crate::hub::{Hub, TRIM_AFTER};
@@ -85,22 +86,32 @@ impl Supervisor<'_> {
             return Err(error);
         }
         self.shared.visit(|hub, now, out| {
-            hub.posts[seat] = Some(post);
-            hub.handle(Event::Born(seat), now, out);
+            hub.born(seat, post, now, out);
         });
         Ok(())
+    }
+
+    /// Reaps a worker that has ended.
+    fn see_out(&self, post: &Post) -> Option<Ended> {
+        let ended = post.child.reap()?;
+        self.shared.watch.remove(post.child.as_fd());
+        self.shared.watch.remove(post.lane.alarm());
+        Some(ended)
     }
 
     fn look_after(&mut self, token: u64) {
         let (birth, what) = (token >> 1, token & 1);
         if what == EXIT {
             self.shared.visit(|hub, now, out| {
-                if let Some((seat, post)) = find(hub, birth)
-                    && let Some(ended) = post.child.reap()
+                if let Some((seat, post)) = find(hub, birth) {
+                    if let Some(ended) = self.see_out(post) {
+                        hub.exited(seat, ended, now, out);
+                    }
+                } else if let Some((number, post)) = hub.leavers.iter().find(|(_, post)| post.birth == birth)
+                    && let Some(ended) = self.see_out(post)
                 {
-                    self.shared.watch.remove(post.child.as_fd());
-                    self.shared.watch.remove(post.lane.alarm());
-                    hub.exited(seat, ended, now, out);
+                    let number = *number;
+                    hub.left(number, ended, now, out);
                 }
             });
             return;

@@ -11,7 +11,8 @@ pub(crate) struct Ticket {
     pub(crate) task: Task,
     pub(crate) entry: Entry,
     pub(crate) context: Option<Carried>,
-    /// The encoded argument; `None` while it is in a lane, whose memory keeps it until the reply.
+    /// The encoded argument; `None` while it is in a lane, whose memory keeps it until the reply, unless it is
+    /// to be kept for longer.
     pub(crate) input: Option<Payload>,
     limits: Limits,
 }
@@ -36,6 +37,13 @@ impl Ticket {
     }
 }
 
+impl Ticket {
+    /// Whether the task may have to be sent again after its reply.
+    pub(crate) fn keeps_its_input(&self) -> bool {
+        self.limits.retry_panics && self.limits.retries > 0
+    }
+}
+
 impl scheduler::Ticket for Ticket {
     fn timeout(&self) -> Option<Duration> {
         self.limits.timeout
@@ -45,6 +53,10 @@ impl scheduler::Ticket for Ticket {
         let left = self.limits.retries.checked_sub(1);
         self.limits.retries = left.unwrap_or(0);
         left.is_some()
+    }
+
+    fn retries_panics(&self) -> bool {
+        self.limits.retry_panics
     }
 
     fn wanted(&self) -> bool {

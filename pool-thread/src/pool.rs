@@ -1,11 +1,10 @@
 //! The user's end: building a pool, and dropping it.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::AtomicUsize;
 use std::time::Duration;
 
-use pool_core::{AnyPool, Backend, Error, ErrorKind, Result};
+use pool_core::{AnyPool, Backend, Message, Result, Settings, SharedInitializer, TaskFn};
 
 use crate::shared::Shared;
 
@@ -46,7 +45,7 @@ impl ThreadPool {
     /// A pool of `workers` threads.
     ///
     /// # Errors
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for 0 workers, [`Os`](ErrorKind::Os) when the
+    /// [`InvalidArgument`](pool_core::ErrorKind::InvalidArgument) for 0 workers, [`Os`](pool_core::ErrorKind::Os) when the
     /// system refuses a thread.
     pub fn new(workers: usize) -> Result<ThreadPool> {
         ThreadPool::builder().workers(workers).build()
@@ -65,21 +64,47 @@ impl ThreadPool {
 /// Configures a [`ThreadPool`].
 #[derive(Debug, Clone, Default)]
 pub struct ThreadPoolBuilder {
-    workers: Option<usize>,
-    name: Option<String>,
+    settings: Settings,
+    initializer: Option<SharedInitializer>,
 }
 
 impl ThreadPoolBuilder {
     /// How many threads. Default: one per core that this process may use.
     pub fn workers(mut self, workers: usize) -> ThreadPoolBuilder {
-        self.workers = Some(workers);
+        self.settings.workers = Some(workers);
         self
     }
 
     /// The pool's name; its threads are called `NAME-worker-1` and so on. Default: `ThreadPool-1`,
     /// counting the program's thread pools.
     pub fn name(mut self, name: impl Into<String>) -> ThreadPoolBuilder {
-        self.name = Some(name.into());
+        self.settings.name = Some(name.into());
+        self
+    }
+
+    /// Calls `f` with a copy of `arg` in every thread before its first task; also in those that come later, in
+    /// place of others. Threads of a [`scope`](ThreadPool::scope) are none of the pool's.
+    ///
+    /// An initializer that panics breaks the pool: every task that has not begun ends with
+    /// [`Broken`](pool_core::ErrorKind::Broken), and the text says what the panic was and where.
+    ///
+    /// ```
+    /// use pool_core::Pool;
+    /// use pool_thread::ThreadPool;
+    /// use std::cell::Cell;
+    ///
+    /// thread_local!(static SEED: Cell<u64> = const { Cell::new(0) });
+    ///
+    /// let pool = ThreadPool::builder().workers(2).initializer(|seed: u64| SEED.set(seed), 7).build()?;
+    /// assert_eq!(pool.apply(|x: u64| x + SEED.get(), 1)?, 8);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn initializer<F, A>(mut self, f: F, arg: A) -> ThreadPoolBuilder
+    where
+        F: TaskFn<A, Output = ()>,
+        A: Message + Clone + Sync,
+    {
+        self.initializer = Some(SharedInitializer::new(f, arg));
         self
     }
 
@@ -89,23 +114,9 @@ impl ThreadPoolBuilder {
     /// As [`ThreadPool::new`]; of threads that did start, none is left.
     pub fn build(self) -> Result<ThreadPool> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let workers = match self.workers {
-            Some(0) => {
-                return Err(Error::new(
-                    ErrorKind::InvalidArgument,
-                    "a pool of 0 workers; ask for at least 1",
-                ));
-            }
-            Some(workers) => workers,
-            None => std::thread::available_parallelism().map_or(1, NonZeroUsize::get),
-        };
-        if self.name.as_ref().is_some_and(|name| name.contains(char::is_control)) {
-            let text = "a pool's name with a control character; use printable text";
-            return Err(Error::new(ErrorKind::InvalidArgument, text));
-        }
-        // ORDERING: only uniqueness matters.
-        let name = self.name.unwrap_or_else(|| format!("ThreadPool-{}", COUNT.fetch_add(1, Relaxed) + 1));
-        let shared = Shared::start(workers, name)?;
+        let workers = self.settings.count()?;
+        let name = self.settings.name("ThreadPool", &COUNT)?;
+        let shared = Shared::start(workers, name, self.initializer)?;
         let backend = SeamOf(shared.clone());
         Ok(ThreadPool { shared, backend })
     }

@@ -51,7 +51,9 @@ pub(crate) struct Queue {
     asleep: AtomicUsize,
     /// The first of them stands guard, in brisk times, unless all sleep; the last is woken first.
     sleepers: Mutex<Vec<Thread>>,
-    workers: usize,
+    workers: AtomicUsize,
+    /// How many threads are too many: whoever comes for a task leaves instead.
+    surplus: AtomicUsize,
 }
 
 /// How long a thread searches before it sleeps, on a core that nobody else wants: a few wake-ups' worth.
@@ -96,7 +98,8 @@ impl Queue {
             guarded: AtomicBool::new(false),
             asleep: AtomicUsize::new(0),
             sleepers: Mutex::default(),
-            workers,
+            workers: AtomicUsize::new(workers),
+            surplus: AtomicUsize::new(0),
         }
     }
 
@@ -143,9 +146,13 @@ impl Queue {
         }
     }
 
-    /// The next task, waiting for it; `None` once the queue is closed and empty.
+    /// The next task, waiting for it; `None` once the queue is closed and empty, or this thread is one too
+    /// many.
     #[inline]
     pub(crate) fn pop(&self, tempo: &mut Tempo) -> Option<Task> {
+        if self.takes_leave() {
+            return None;
+        }
         if let Some(task) = self.try_pop() {
             self.note_tempo(tempo);
             return Some(task);
@@ -158,6 +165,11 @@ impl Queue {
             return None;
         }
         let mut state = lock(&self.state);
+        // ORDERING: under the lock, what was queued after `send_away` is not seen without it. The queue of
+        // a closed pool is for whoever comes.
+        if self.surplus.load(Relaxed) > 0 && !self.closed.load(Relaxed) {
+            return None;
+        }
         let task = state.tasks.pop_front();
         self.queued.store(state.tasks.len(), Relaxed);
         task
@@ -171,7 +183,7 @@ impl Queue {
             // ORDERING: pairs with the store in `close`, which comes after the last task.
             let closed = self.closed.load(Acquire);
             let found = if closed { found.or_else(|| self.try_pop()) } else { found };
-            if found.is_some() || closed {
+            if found.is_some() || closed || self.takes_leave() {
                 // Whoever queued while we searched relied on us, up to here.
                 if self.searching.fetch_sub(1, AcqRel) == 1 && self.look_again() {
                     self.wake_one_if_needed();
@@ -192,7 +204,11 @@ impl Queue {
             if let Some(task) = self.try_pop() {
                 return Some(task);
             }
-            if self.closed.load(Relaxed) || long > LONG_YIELDS || last - start > SEARCH {
+            if self.closed.load(Relaxed)
+                || self.surplus.load(Relaxed) > 0
+                || long > LONG_YIELDS
+                || last - start > SEARCH
+            {
                 return None;
             }
             thread::yield_now();
@@ -239,7 +255,7 @@ impl Queue {
             let mut sleepers = lock(&self.sleepers);
             sleepers.push(me.clone());
             self.asleep.store(sleepers.len(), Relaxed);
-            if sleepers.len() == self.workers {
+            if sleepers.len() == self.workers.load(Relaxed) {
                 // Nobody will come back from a task: there is nothing to guard.
                 self.guarded.store(false, Relaxed);
             }
@@ -266,7 +282,7 @@ impl Queue {
     fn stand_guard(&self) -> bool {
         let beats = self.beats.load(Relaxed);
         self.guarded.store(true, Relaxed);
-        // ORDERING: as in `look_again`; pairs with the fence in `close`.
+        // ORDERING: as in `look_again`; pairs with the fence in `wake_all`.
         fence(SeqCst);
         if !self.closed.load(Relaxed) {
             thread::park_timeout(ROUND);
@@ -281,15 +297,48 @@ impl Queue {
 
     /// Whether there is something to do after all.
     fn look_again(&self) -> bool {
-        // ORDERING: after what was written before; pairs with the fences in `wake_one_if_needed` and `close`.
+        // ORDERING: after what was written before; pairs with the fences in `wake_one_if_needed` and `wake_all`.
         fence(SeqCst);
-        self.queued.load(Relaxed) > 0 || self.closed.load(Relaxed)
+        self.queued.load(Relaxed) > 0 || self.closed.load(Relaxed) || self.surplus.load(Relaxed) > 0
+    }
+
+    /// Whether this thread is one too many. It is, once: it has to leave then.
+    #[inline]
+    fn takes_leave(&self) -> bool {
+        if self.surplus.load(Relaxed) == 0 {
+            return false;
+        }
+        // ORDERING: a count; what a thread that leaves has done is known by its join.
+        let taken = self.surplus.fetch_update(Relaxed, Relaxed, |surplus| surplus.checked_sub(1)).is_ok();
+        if taken {
+            self.workers.fetch_sub(1, Relaxed);
+        }
+        taken
+    }
+
+    /// Has `threads` of those that wait here, or come here next, leave.
+    pub(crate) fn send_away(&self, threads: usize) {
+        self.surplus.fetch_add(threads, Relaxed);
+        self.wake_all();
+    }
+
+    /// Makes room for `threads` more; returns how many of them are to be started, because they are not
+    /// among those that were sent away and have not left.
+    pub(crate) fn make_room(&self, threads: usize) -> usize {
+        let mut missing = threads;
+        while missing > 0
+            && self.surplus.fetch_update(Relaxed, Relaxed, |surplus| surplus.checked_sub(1)).is_ok()
+        {
+            missing -= 1;
+        }
+        self.workers.fetch_add(missing, Relaxed);
+        missing
     }
 
     fn is_to_guard(&self, me: &Thread) -> bool {
         let sleepers = lock(&self.sleepers);
         self.short.load(Relaxed) > 0
-            && sleepers.len() < self.workers
+            && sleepers.len() < self.workers.load(Relaxed)
             && sleepers.first().is_some_and(|first| first.id() == me.id())
     }
 
@@ -317,6 +366,11 @@ impl Queue {
         lock(&self.state).open = false;
         // ORDERING: after the last task was queued; pairs with the loads in `wait_and_pop`.
         self.closed.store(true, Release);
+        self.wake_all();
+    }
+
+    /// Wakes every sleeper, to look again.
+    fn wake_all(&self) {
         // ORDERING: pairs with the fence in `look_again`.
         fence(SeqCst);
         let sleepers = {

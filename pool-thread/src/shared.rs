@@ -6,28 +6,38 @@
 //! | Closing     | ends it: `Closed`      | runs it                    | `close`     |
 //! | Terminating | ends it: `Terminated`  | ends it: `Terminated`      | `terminate` |
 //!
-//! Workers drain a closed queue and leave.
+//! Workers drain a closed queue and leave. A pool whose initializer failed is broken besides: it ends every
+//! task that has not begun with `Broken`, whatever its phase.
 
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use pool_core::callbacks::Callbacks;
 use pool_core::work::{End, Task};
-use pool_core::{Backend, Error, ErrorKind, Event, Result};
+use pool_core::{Backend, Error, ErrorKind, Event, Result, SharedInitializer, panics};
 
 use crate::queue::Queue;
 use crate::timer::Timer;
 use crate::worker;
 
 pub(crate) struct Shared {
+    /// Itself, for the threads that it starts.
+    this: Weak<Shared>,
     name: String,
-    workers: usize,
+    /// How many threads are wanted.
+    workers: Mutex<usize>,
     pub(crate) queue: Queue,
+    /// `close` or `terminate` was called.
+    closed: AtomicBool,
     terminating: AtomicBool,
+    /// What every thread does first.
+    pub(crate) initializer: Option<SharedInitializer>,
+    /// Why the pool is broken, if it is.
+    broken: OnceLock<String>,
     crew: Mutex<Crew>,
     /// Notified when a thread has left the crew.
     left: Condvar,
@@ -46,12 +56,20 @@ struct Crew {
 }
 
 impl Shared {
-    pub(crate) fn start(workers: usize, name: String) -> Result<Arc<Shared>> {
-        let shared = Arc::new(Shared {
+    pub(crate) fn start(
+        workers: usize,
+        name: String,
+        initializer: Option<SharedInitializer>,
+    ) -> Result<Arc<Shared>> {
+        let shared = Arc::new_cyclic(|this| Shared {
+            this: this.clone(),
             name,
-            workers,
+            workers: Mutex::new(workers),
             queue: Queue::new(workers),
+            closed: AtomicBool::new(false),
             terminating: AtomicBool::new(false),
+            initializer,
+            broken: OnceLock::new(),
             crew: Mutex::default(),
             left: Condvar::new(),
             timer: Timer::default(),
@@ -61,9 +79,7 @@ impl Shared {
             if let Err(error) = shared.add_worker() {
                 shared.terminate();
                 shared.wait_until_gone(None);
-                return Err(
-                    Error::new(ErrorKind::Os, format!("cannot start a thread: {error}")).with_source(error)
-                );
+                return Err(no_thread(error));
             }
         }
         Ok(shared)
@@ -74,11 +90,12 @@ impl Shared {
     }
 
     /// Starts one more thread.
-    pub(crate) fn add_worker(self: &Arc<Self>) -> io::Result<()> {
+    pub(crate) fn add_worker(&self) -> io::Result<()> {
         let mut crew = lock(&self.crew);
         crew.next += 1;
         let number = crew.next;
-        let shared = self.clone();
+        // Whoever calls this holds it.
+        let Some(shared) = self.this.upgrade() else { return Err(io::Error::other("the pool is gone")) };
         let thread = self.thread(format!("worker-{number}"), move || {
             let _leave = Leave { shared: &shared, number };
             worker::run(&shared, number);
@@ -100,7 +117,7 @@ impl Shared {
     pub(crate) fn leave_behind(self: &Arc<Self>, number: usize) {
         drop(lock(&self.crew).threads.remove(&number));
         self.left.notify_all();
-        if !self.is_terminating() && self.add_worker().is_err() {
+        if !self.is_ending() && self.add_worker().is_err() {
             eprintln!(
                 "pool: {}: no thread to replace one that was left behind; going on with fewer",
                 self.name
@@ -108,15 +125,34 @@ impl Shared {
         }
     }
 
-    pub(crate) fn is_terminating(&self) -> bool {
+    /// Whether tasks that have not begun are ended rather than run.
+    pub(crate) fn is_ending(&self) -> bool {
         // ORDERING: pairs with the store in `terminate`; what was queued before it is drained there.
-        self.terminating.load(Acquire)
+        self.terminating.load(Acquire) || self.broken.get().is_some()
     }
 
+    /// Why a task that has not begun never will.
     pub(crate) fn refusal(&self) -> Error {
-        match self.is_terminating() {
-            true => Error::new(ErrorKind::Terminated, ""),
-            false => Error::new(ErrorKind::Closed, "it takes no more tasks"),
+        match self.broken.get() {
+            Some(why) => Error::new(ErrorKind::Broken, why),
+            // ORDERING: as in `is_ending`.
+            None if self.terminating.load(Acquire) => Error::new(ErrorKind::Terminated, ""),
+            None => Error::new(ErrorKind::Closed, "it takes no more tasks"),
+        }
+    }
+
+    /// For good: what is queued ends, and nothing is taken any more. What runs goes on: a thread cannot be
+    /// stopped.
+    pub(crate) fn break_down(&self, why: String) {
+        let _ = self.broken.set(why);
+        self.queue.close();
+        self.end_queued();
+    }
+
+    fn end_queued(&self) {
+        for task in self.queue.drain() {
+            // With its task may go the last of what the user bound to it, whose Drop may panic.
+            let _ = panics::catch(|| task.end(End::Failed(self.refusal())));
         }
     }
 
@@ -166,7 +202,31 @@ impl Drop for Leave<'_> {
 
 impl Backend for Shared {
     fn workers(&self) -> usize {
-        self.workers
+        *lock(&self.workers)
+    }
+
+    fn resize(&self, workers: usize) -> Result<()> {
+        let mut current = lock(&self.workers);
+        if let Some(refusal) = Backend::refusal(self) {
+            return Err(refusal);
+        }
+        if workers < *current {
+            self.queue.send_away(*current - workers);
+        } else {
+            let missing = self.queue.make_room(workers - *current);
+            for started in 0..missing {
+                if let Err(error) = self.add_worker() {
+                    *current = workers - (missing - started);
+                    return Err(no_thread(error));
+                }
+            }
+        }
+        *current = workers;
+        Ok(())
+    }
+
+    fn refusal(&self) -> Option<Error> {
+        (!self.queue.is_open()).then(|| Shared::refusal(self))
     }
 
     fn submit(&self, task: Task) {
@@ -195,6 +255,8 @@ impl Backend for Shared {
     }
 
     fn close(&self) {
+        // ORDERING: read by `join` alone, which waits for nothing that was written before.
+        self.closed.store(true, Relaxed);
         self.queue.close();
     }
 
@@ -202,13 +264,11 @@ impl Backend for Shared {
         // ORDERING: before the queue is closed, so that whoever is refused from here on is told why.
         self.terminating.store(true, Release);
         self.close();
-        for task in self.queue.drain() {
-            task.end(End::Failed(self.refusal()));
-        }
+        self.end_queued();
     }
 
     fn join(&self) -> Result<()> {
-        if self.queue.is_open() {
+        if !self.closed.load(Relaxed) {
             return Err(Error::new(ErrorKind::StillOpen, "call `close` or `terminate` before `join`"));
         }
         self.wait_until_gone(None);
@@ -218,11 +278,12 @@ impl Backend for Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared")
-            .field("name", &self.name)
-            .field("workers", &self.workers)
-            .finish_non_exhaustive()
+        f.debug_struct("Shared").field("name", &self.name).finish_non_exhaustive()
     }
+}
+
+fn no_thread(error: io::Error) -> Error {
+    Error::new(ErrorKind::Os, format!("cannot start a thread: {error}")).with_source(error)
 }
 
 /// Locks without regard to poison: no user code runs under this crate's locks.

@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use pool_core::work::{End, Task};
-use pool_core::{Error, Worker, panics};
+use pool_core::{Error, SharedInitializer, Worker, panics};
 
 use crate::queue::Tempo;
 use crate::shared::{Shared, lock};
@@ -28,9 +28,12 @@ enum TimedState {
 }
 
 pub(crate) fn run(shared: &Arc<Shared>, number: usize) {
+    if let Some(Err(error)) = shared.initializer.as_ref().map(SharedInitializer::run) {
+        return shared.break_down(format!("the initializer failed: {}", error.cause()));
+    }
     let mut tempo = Tempo::new();
     while let Some(task) = shared.queue.pop(&mut tempo) {
-        if shared.is_terminating() {
+        if shared.is_ending() {
             let _ = panics::catch(|| task.end(End::Failed(shared.refusal())));
         } else if let Some(limit) = task.limits().timeout {
             if !run_timed(shared, number, task, limit) {

@@ -7,6 +7,7 @@ struct Job {
     number: u32,
     retries: u32,
     timeout: Option<Duration>,
+    panics: bool,
 }
 
 impl Ticket for Job {
@@ -18,13 +19,24 @@ impl Ticket for Job {
         self.retries = left.unwrap_or(0);
         left.is_some()
     }
+    fn retries_panics(&self) -> bool {
+        self.panics
+    }
     fn wanted(&self) -> bool {
         true
     }
 }
 
 fn job(number: u32) -> Job {
-    Job { number, retries: 0, timeout: None }
+    Job { number, retries: 0, timeout: None, panics: false }
+}
+
+fn replied(seat: SeatId) -> Event<Job> {
+    Event::Replied { seat, panicked: false, size: None }
+}
+
+fn died(seat: SeatId, begun: usize) -> Event<Job> {
+    Event::Exited { seat, begun, misborn: false, how: "signal 9".into() }
 }
 
 /// A scheduler and what it asks for, at times that the test chooses.
@@ -37,13 +49,26 @@ struct Bench {
 impl Bench {
     /// `seats` workers that are up.
     fn new(seats: usize) -> Bench {
-        let start = Instant::now();
-        let mut bench = Bench { scheduler: Scheduler::new(seats, start), start, now: Duration::ZERO };
-        for seat in 0..seats {
-            assert_eq!(bench.tell(Event::Born(seat)), []);
-            assert_eq!(bench.tell(Event::Ready(seat)), []);
-        }
+        Bench::with(Policy::default(), seats)
+    }
+
+    fn with(policy: Policy, seats: usize) -> Bench {
+        let mut bench = Bench::empty(policy, seats);
+        (0..seats).for_each(|seat| bench.fill(seat));
         bench
+    }
+
+    /// No worker is there yet.
+    fn empty(policy: Policy, seats: usize) -> Bench {
+        let start = Instant::now();
+        Bench { scheduler: Scheduler::new(policy, seats, start), start, now: Duration::ZERO }
+    }
+
+    fn fill(&mut self, seat: usize) {
+        if self.tell(Event::Born(seat)) == [Initialize(seat)] {
+            assert_eq!(self.tell(Event::Initialized(seat, Ok(()))), []);
+        }
+        assert_eq!(self.tell(Event::Ready(seat)), []);
     }
 
     fn tell(&mut self, event: Event<Job>) -> Vec<Action<Job>> {
@@ -68,7 +93,7 @@ fn tasks_of_unknown_length_wait_where_any_worker_can_have_them() {
     // Whoever is done first gets the third.
     bench.now = Duration::from_secs(1);
     let Send(seat) = second[0] else { unreachable!() };
-    assert_eq!(bench.tell(Event::Replied(seat)), [Deliver(job(2)), Send(seat)]);
+    assert_eq!(bench.tell(replied(seat)), [Deliver(job(2)), Send(seat)]);
 }
 
 #[test]
@@ -76,7 +101,7 @@ fn short_tasks_are_sent_ahead_and_come_back_from_behind_a_long_one() {
     let mut bench = Bench::new(1);
     bench.submit(1);
     bench.now += Duration::from_micros(10);
-    bench.tell(Event::Replied(0));
+    bench.tell(replied(0));
     assert_eq!(bench.scheduler.depth(), 20);
     for number in 2..5 {
         assert_eq!(bench.submit(number), [Send(0)]);
@@ -93,7 +118,7 @@ fn a_death_costs_the_task_in_hand_and_no_other() {
     let mut bench = Bench::new(1);
     bench.submit(1);
     bench.submit(2);
-    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: None });
+    let actions = bench.tell(died(0, 1));
     assert_eq!(actions, [Fail(job(1), Why::WorkerDied(0)), Spawn(0)]);
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
     assert_eq!(bench.scheduler.tasks(0)[0], job(2));
@@ -103,18 +128,17 @@ fn a_death_costs_the_task_in_hand_and_no_other() {
 fn a_task_is_tried_again_as_often_as_asked() {
     let mut bench = Bench::new(1);
     bench.tell(Event::Submitted(Job { retries: 1, ..job(1) }));
-    let died = || Event::Exited { seat: 0, begun: 1, misborn: None };
-    assert_eq!(bench.tell(died()), [Spawn(0)]);
+    assert_eq!(bench.tell(died(0, 1)), [Spawn(0)]);
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
     bench.tell(Event::Ready(0));
-    assert_eq!(bench.tell(died()), [Fail(job(1), Why::WorkerDied(0)), Spawn(0)]);
+    assert_eq!(bench.tell(died(0, 1)), [Fail(job(1), Why::WorkerDied(0)), Spawn(0)]);
 }
 
 #[test]
 fn a_task_that_had_not_begun_is_not_lost_with_its_worker() {
     let mut bench = Bench::new(1);
     bench.submit(1);
-    assert_eq!(bench.tell(Event::Exited { seat: 0, begun: 0, misborn: None }), [Spawn(0)]);
+    assert_eq!(bench.tell(died(0, 0)), [Spawn(0)]);
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
 }
 
@@ -129,7 +153,7 @@ fn a_time_limit_kills_the_worker_and_blames_the_limit() {
     assert_eq!(bench.tell(Event::Tick), []);
     bench.now = limit;
     assert_eq!(bench.tell(Event::Tick), [Kill(0)]);
-    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: None });
+    let actions = bench.tell(died(0, 1));
     assert_eq!(actions, [Fail(timed, Why::TimedOut(0, limit)), Spawn(0)]);
 }
 
@@ -140,10 +164,10 @@ fn closing_lets_the_work_be_done_and_then_dismisses() {
     assert_eq!(bench.tell(Event::Close).len(), 1, "the idle one may go");
     assert_eq!(bench.submit(2), [Fail(job(2), Why::Closed)]);
     let busy = (0..2).find(|seat| !bench.scheduler.tasks(*seat).is_empty()).unwrap();
-    assert_eq!(bench.tell(Event::Replied(busy)), [Deliver(job(1)), Dismiss(busy)]);
-    for seat in 0..2 {
+    assert_eq!(bench.tell(replied(busy)), [Deliver(job(1)), Dismiss(busy, 1)]);
+    for leaver in 0..2 {
         assert!(!bench.scheduler.is_over());
-        assert_eq!(bench.tell(Event::Exited { seat, begun: 0, misborn: None }), []);
+        assert_eq!(bench.tell(Event::Left(leaver)), []);
     }
     assert!(bench.scheduler.is_over());
 }
@@ -154,12 +178,12 @@ fn a_death_while_closing_is_made_good_while_there_is_work() {
     bench.submit(1);
     bench.submit(2);
     bench.tell(Event::Close);
-    let actions = bench.tell(Event::Exited { seat: 0, begun: 1, misborn: None });
+    let actions = bench.tell(died(0, 1));
     assert_eq!(actions, [Fail(job(1), Why::WorkerDied(0)), Spawn(0)]);
     bench.tell(Event::Born(0));
-    assert_eq!(bench.tell(Event::Replied(0)), [Deliver(job(2))]);
+    assert_eq!(bench.tell(replied(0)), [Deliver(job(2))]);
     // It can be told to leave once it is ready.
-    assert_eq!(bench.tell(Event::Ready(0)), [Dismiss(0)]);
+    assert_eq!(bench.tell(Event::Ready(0)), [Dismiss(0, 0)]);
 }
 
 #[test]
@@ -169,19 +193,18 @@ fn terminating_ends_every_task_and_kills_every_worker() {
     bench.submit(2);
     let actions = bench.tell(Event::Terminate);
     assert_eq!(actions, [Fail(job(2), Why::Terminated), Fail(job(1), Why::Terminated), Kill(0)]);
-    assert_eq!(bench.tell(Event::Exited { seat: 0, begun: 0, misborn: None }), []);
+    assert_eq!(bench.tell(died(0, 0)), []);
     assert!(bench.scheduler.is_over());
 }
 
 #[test]
 fn workers_that_die_as_they_start_break_the_pool_in_the_end() {
-    let start = Instant::now();
-    let mut bench = Bench { scheduler: Scheduler::new(1, start), start, now: Duration::ZERO };
+    let mut bench = Bench::empty(Policy::default(), 1);
     bench.tell(Event::Born(0));
     bench.submit(1);
     let mut births = 1;
     loop {
-        let actions = bench.tell(Event::Exited { seat: 0, begun: 0, misborn: None });
+        let actions = bench.tell(died(0, 0));
         if actions == [Spawn(0)] {
             births += 1;
             bench.tell(Event::Born(0));
@@ -190,6 +213,195 @@ fn workers_that_die_as_they_start_break_the_pool_in_the_end() {
         assert!(matches!(&actions[..], [Fail(lost, Why::Broken(_))] if *lost == job(1)));
         break;
     }
-    assert_eq!(births, MISBIRTHS + 1);
+    assert_eq!(births, crew::MISBIRTHS + 1);
     assert!(matches!(&bench.submit(2)[..], [Fail(_, Why::Broken(_))]));
+}
+
+#[test]
+fn no_task_is_given_before_the_initializer_has_answered() {
+    let mut bench = Bench::empty(Policy { initializes: true, ..Policy::default() }, 1);
+    assert_eq!(bench.submit(1), []);
+    assert_eq!(bench.tell(Event::Born(0)), [Initialize(0)]);
+    assert_eq!(bench.tell(Event::Ready(0)), []);
+    assert_eq!(bench.tell(Event::Initialized(0, Ok(()))), [Send(0)]);
+}
+
+#[test]
+fn an_initializer_that_fails_ends_everything() {
+    let mut bench = Bench::empty(Policy { initializes: true, ..Policy::default() }, 2);
+    bench.fill(0);
+    bench.submit(1);
+    bench.submit(2);
+    bench.tell(Event::Born(1));
+    let actions = bench.tell(Event::Initialized(1, Err("boom".into())));
+    let why = Why::Broken("the initializer failed: boom".into());
+    assert_eq!(actions, [Fail(job(2), why.clone()), Fail(job(1), why.clone()), Kill(0), Kill(1)]);
+    assert_eq!(bench.tell(died(0, 0)), []);
+    assert_eq!(bench.submit(3), [Fail(job(3), why)]);
+}
+
+#[test]
+fn a_death_in_the_initializer_breaks_the_pool_and_one_before_it_does_not() {
+    let mut bench = Bench::empty(Policy { initializes: true, ..Policy::default() }, 1);
+    bench.submit(1);
+    bench.tell(Event::Born(0));
+    assert_eq!(bench.tell(died(0, 0)), [Spawn(0)]);
+    bench.tell(Event::Born(0));
+    let why = Why::Broken("a worker died in the initializer: signal 9".into());
+    assert_eq!(bench.tell(died(0, 1)), [Fail(job(1), why)]);
+}
+
+#[test]
+fn an_initializer_has_its_own_limit() {
+    let limit = Duration::from_millis(50);
+    let policy = Policy { initializes: true, initializer_timeout: Some(limit), ..Policy::default() };
+    let mut bench = Bench::empty(policy, 1);
+    bench.tell(Event::Born(0));
+    assert_eq!(bench.scheduler.next_tick(), Some(bench.start + limit));
+    bench.now = limit;
+    assert_eq!(bench.tell(Event::Tick), [Kill(0)]);
+    assert!(matches!(&bench.submit(1)[..], [Fail(_, Why::Broken(why))] if why.contains("50ms")));
+}
+
+#[test]
+fn a_worker_that_did_its_number_of_tasks_gives_up_its_seat_at_once() {
+    let mut bench = Bench::with(Policy { max_tasks: NonZeroUsize::new(2), ..Policy::default() }, 1);
+    bench.submit(1);
+    bench.now += Duration::from_micros(10);
+    bench.tell(replied(0));
+    assert!(bench.scheduler.depth() > 2);
+    assert_eq!(bench.submit(2), [Send(0)]);
+    assert_eq!(bench.submit(3), [], "its last one is in its lane");
+    assert_eq!(bench.tell(replied(0)), [Deliver(job(2)), Dismiss(0, 0), Spawn(0)]);
+    assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
+    assert_eq!(bench.tell(Event::Left(0)), []);
+}
+
+#[test]
+fn leavers_that_take_their_time_are_not_outnumbered() {
+    let mut bench = Bench::with(Policy { max_tasks: NonZeroUsize::new(1), ..Policy::default() }, 1);
+    bench.submit(1);
+    assert_eq!(bench.tell(replied(0)), [Deliver(job(1)), Dismiss(0, 0), Spawn(0)]);
+    bench.fill(0);
+    bench.submit(2);
+    assert_eq!(bench.tell(replied(0)), [Deliver(job(2)), Dismiss(0, 1)]);
+    assert_eq!(bench.tell(Event::Left(0)), [Spawn(0)]);
+    bench.now = Duration::from_secs(5);
+    assert_eq!(bench.tell(Event::Tick), [KillLeaver(1)]);
+}
+
+#[test]
+fn a_worker_that_has_grown_too_large_leaves_after_that_task() {
+    let mut bench = Bench::with(Policy { max_memory: Some(1_000), ..Policy::default() }, 1);
+    for (number, size) in [(1, 999), (2, 1_000)] {
+        bench.submit(number);
+        let reply = Event::Replied { seat: 0, panicked: false, size: Some(size) };
+        assert_eq!(bench.tell(reply), [Deliver(job(number))]);
+    }
+    assert_eq!(bench.scheduler.depth(), 1);
+    bench.submit(3);
+    let reply = Event::Replied { seat: 0, panicked: false, size: Some(1_001) };
+    assert_eq!(bench.tell(reply), [Deliver(job(3)), Dismiss(0, 0), Spawn(0)]);
+}
+
+#[test]
+fn a_panic_is_tried_again_only_if_asked() {
+    let mut bench = Bench::new(1);
+    let panicked = || Event::Replied { seat: 0, panicked: true, size: None };
+    let asked = Job { retries: 1, panics: true, ..job(1) };
+    bench.tell(Event::Submitted(asked.clone()));
+    assert_eq!(bench.tell(panicked()), [Send(0)]);
+    assert_eq!(bench.tell(panicked()), [Deliver(Job { retries: 0, ..asked })]);
+    let not_asked = Job { retries: 1, ..job(2) };
+    bench.tell(Event::Submitted(not_asked.clone()));
+    assert_eq!(bench.tell(panicked()), [Deliver(not_asked)]);
+}
+
+#[test]
+fn more_deaths_than_allowed_in_a_period_break_the_pool() {
+    let limit = Some((2, Duration::from_secs(10)));
+    let mut bench = Bench::with(Policy { restart_limit: limit, ..Policy::default() }, 1);
+    for _ in 0..2 {
+        assert_eq!(bench.tell(died(0, 0)), [Spawn(0)]);
+        bench.fill(0);
+    }
+    // The first of them is forgotten.
+    bench.now = Duration::from_secs(10);
+    for _ in 0..2 {
+        assert_eq!(bench.tell(died(0, 0)), [Spawn(0)]);
+        bench.fill(0);
+    }
+    assert_eq!(bench.tell(died(0, 0)), []);
+    assert!(matches!(&bench.submit(1)[..], [Fail(_, Why::Broken(why))] if why.contains("3 workers died")));
+}
+
+#[test]
+fn a_worker_that_the_pool_killed_is_no_death() {
+    let limit = Some((0, Duration::from_secs(10)));
+    let mut bench = Bench::with(Policy { restart_limit: limit, ..Policy::default() }, 1);
+    bench.tell(Event::Submitted(Job { timeout: Some(Duration::from_secs(1)), ..job(1) }));
+    bench.now = Duration::from_secs(1);
+    assert_eq!(bench.tell(Event::Tick), [Kill(0)]);
+    assert!(matches!(&bench.tell(died(0, 1))[..], [Fail(_, Why::TimedOut(..)), Spawn(0)]));
+}
+
+#[test]
+fn idle_workers_leave_and_come_back_on_demand() {
+    let limit = Duration::from_secs(3);
+    let mut bench = Bench::with(Policy { idle_timeout: Some(limit), ..Policy::default() }, 2);
+    assert_eq!(bench.scheduler.next_tick(), Some(bench.start + limit));
+    bench.now = limit;
+    assert_eq!(bench.tell(Event::Tick), [Dismiss(0, 0), Dismiss(1, 1)]);
+    bench.tell(Event::Left(0));
+    bench.tell(Event::Left(1));
+    assert_eq!(bench.scheduler.next_tick(), None);
+    assert_eq!(bench.submit(1), [Spawn(0)], "one is enough for one task");
+    assert_eq!(bench.submit(2), [Spawn(1)]);
+    assert_eq!(bench.submit(3), []);
+    assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
+}
+
+#[test]
+fn a_smaller_pool_sends_idle_workers_away_at_once_and_busy_ones_after_their_task() {
+    let mut bench = Bench::new(3);
+    for number in 0..2 {
+        bench.submit(number);
+    }
+    let idle = (0..3).find(|seat| bench.scheduler.tasks(*seat).is_empty()).unwrap();
+    let actions = bench.tell(Event::Resize(0));
+    assert_eq!(actions, [Dismiss(idle, 0)]);
+    let busy: Vec<_> = (0..3).filter(|seat| *seat != idle).collect();
+    for (leaver, seat) in (1..).zip(busy) {
+        let actions = bench.tell(replied(seat));
+        assert!(matches!(actions[..], [Deliver(_), Dismiss(who, n)] if (who, n) == (seat, leaver)));
+    }
+    assert_eq!(bench.tell(Event::Resize(2)), [], "too many are still on their way out");
+    assert_eq!(bench.tell(Event::Left(0)), [Spawn(0), Spawn(1)]);
+}
+
+#[test]
+fn a_worker_that_is_never_ready_is_given_up() {
+    let mut bench = Bench::empty(Policy::default(), 1);
+    bench.tell(Event::Born(0));
+    assert_eq!(bench.submit(1), [Send(0)]);
+    bench.now = Duration::from_secs(60);
+    assert_eq!(bench.tell(Event::Tick), [Kill(0)]);
+    assert_eq!(bench.tell(died(0, 0)), [Spawn(0)]);
+    assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
+}
+
+#[test]
+fn births_that_fail_while_nobody_lives_break_the_pool_in_the_end() {
+    let mut bench = Bench::empty(Policy::default(), 1);
+    bench.submit(1);
+    for failure in 1..=crew::MISBIRTHS {
+        let actions = bench.tell(Event::BirthFailed(0, "no memory".into()));
+        if failure == crew::MISBIRTHS {
+            assert_eq!(actions, [Fail(job(1), Why::Broken("no memory".into()))]);
+            break;
+        }
+        assert_eq!(actions, []);
+        bench.now += Duration::from_secs(1);
+        assert_eq!(bench.tell(Event::Tick), [Spawn(0)]);
+    }
 }

@@ -178,3 +178,13 @@ pub(crate) fn reap(handle: BorrowedFd<'_>) -> Option<Ended> {
         _ => Some(Ended::Signal(status)),
     }
 }
+
+/// The resident size of a child that has not been reaped, in bytes: proc_pid_statm(5).
+pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/statm"))?;
+    let pages = text.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
+    let pages = pages.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidData))?;
+    // SAFETY: sysconf has no preconditions.
+    let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
+    Ok(pages * u64::try_from(page).unwrap_or(4096))
+}

@@ -1,0 +1,179 @@
+//! Tasks: from the queue into lanes, out of them with a reply, and back.
+
+use std::collections::VecDeque;
+use std::num::NonZeroUsize;
+use std::time::Duration;
+
+use super::{Action, Scheduler, SeatId, Ticket, Why};
+use crate::clock::Clock;
+
+/// How much work a lane is given in advance when tasks are short.
+pub(super) const AHEAD: Duration = Duration::from_micros(200);
+/// A task longer than this is long: nothing is put behind it.
+const LONG: Duration = Duration::from_millis(10);
+/// A task that is in hand for longer than this, and than eight usual ones, has others taken from
+/// behind it.
+const STALE: Duration = Duration::from_millis(1);
+
+impl<T: Ticket> Scheduler<T> {
+    /// A task came. As an event of its own, because tasks are large to move about and this is the
+    /// event that comes most often.
+    #[inline]
+    pub(crate) fn submitted(&mut self, task: T, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+        if let Some(why) = self.refusal() {
+            return actions.push_back(Action::Fail(task, why));
+        }
+        self.any_timed = task.timeout().is_some() || (self.any_timed && self.has_work());
+        match self.queue.is_empty().then(|| self.seat_with_room()).flatten() {
+            Some(seat) => self.give(seat, task, now, actions),
+            None => {
+                self.queue.push_back(task);
+                if self.policy.idle_timeout.is_some() {
+                    self.staff(actions);
+                }
+            }
+        }
+    }
+
+    pub(super) fn replied(
+        &mut self,
+        id: SeatId,
+        panicked: bool,
+        size: Option<u64>,
+        now: &Clock,
+        actions: &mut VecDeque<Action<T>>,
+    ) {
+        let seat = &mut self.seats[id];
+        let Some(mut task) = seat.tasks.pop_front() else { return };
+        seat.done += 1;
+        let most = self.policy.max_tasks.map_or(usize::MAX, NonZeroUsize::get);
+        let large = size.zip(self.policy.max_memory).is_some_and(|(size, most)| size > most);
+        seat.spent |= seat.done >= most || large;
+        let took = now.read().saturating_duration_since(seat.since);
+        seat.since = now.read();
+        // One part in eight of the new value: what is asked of it is the order of magnitude.
+        self.usual = Some(self.usual.map_or(took, |usual| usual - usual / 8 + took / 8));
+        if panicked && task.retries_panics() && task.wanted() && task.try_again() {
+            self.queue.push_front(task);
+        } else {
+            actions.push_back(Action::Deliver(task));
+        }
+        self.task_left(id, now, actions);
+        self.dispatch(now, actions);
+        self.take_from_behind_long_tasks(now, actions);
+    }
+
+    /// After a task left the lane: the seat may have nothing to do, and its worker may have to leave.
+    pub(super) fn task_left(&mut self, id: SeatId, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+        let seat = &mut self.seats[id];
+        if !seat.can_work() || !seat.tasks.is_empty() {
+            return;
+        }
+        if self.is_retiring(id) {
+            self.leave(id, now, actions);
+        } else if !self.idle.contains(&id) {
+            self.seats[id].since = now.read();
+            self.idle.push(id);
+        }
+    }
+
+    /// Gives queued tasks to lanes that have room.
+    pub(super) fn dispatch(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+        while !self.queue.is_empty() {
+            let Some(id) = self.seat_with_room() else { break };
+            let Some(task) = self.queue.pop_front() else { break };
+            if !task.wanted() {
+                actions.push_back(Action::Fail(task, Why::Cancelled));
+                self.task_left(id, now, actions);
+                continue;
+            }
+            self.give(id, task, now, actions);
+        }
+        if self.queue.is_empty() {
+            self.dismiss_idle(now, actions);
+        }
+    }
+
+    fn give(&mut self, id: SeatId, task: T, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+        let seat = &mut self.seats[id];
+        if seat.tasks.is_empty() {
+            seat.since = now.read();
+        }
+        seat.tasks.push_back(task);
+        actions.push_back(Action::Send(id));
+    }
+
+    /// An idle seat, taken off the list; or one whose lane is not as full as it may be.
+    fn seat_with_room(&mut self) -> Option<SeatId> {
+        if let Some(id) = self.idle.pop() {
+            return Some(id);
+        }
+        let depth = self.depth();
+        if depth < 2 {
+            return None;
+        }
+        let count = self.seats.len();
+        for step in 0..count {
+            let id = (self.cursor + step) % count;
+            let seat = &self.seats[id];
+            let left = self.policy.max_tasks.map_or(depth, |most| most.get().saturating_sub(seat.done));
+            if seat.can_work() && seat.tasks.len() < depth.min(left) && !self.is_retiring(id) {
+                self.cursor = id + 1;
+                return Some(id);
+            }
+        }
+        None
+    }
+
+    /// How many tasks a lane may hold.
+    pub(crate) fn depth(&self) -> usize {
+        match self.usual {
+            None => 1,
+            // A worker that is too large leaves after the task that made it so, and not after the next.
+            Some(_) if self.policy.max_memory.is_some() => 1,
+            Some(usual) if usual > LONG => 1,
+            Some(usual) => {
+                // Nanoseconds of at most LONG: they fit.
+                let fit = AHEAD.as_nanos() as u64 / (usual.as_nanos() as u64).max(1);
+                (fit as usize).clamp(2, pool_ipc::lane::CAPACITY)
+            }
+        }
+    }
+
+    pub(super) fn take_from_behind_long_tasks(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+        if now.read().saturating_duration_since(self.stale_checked) < STALE {
+            return;
+        }
+        self.stale_checked = now.read();
+        let limit = self.stale_after();
+        for (id, seat) in self.seats.iter().enumerate() {
+            let old = now.read().saturating_duration_since(seat.since) > limit;
+            if old && seat.tasks.len() > 1 && seat.can_work() {
+                actions.push_back(Action::TakeBack(id));
+            }
+        }
+    }
+
+    pub(super) fn stale_after(&self) -> Duration {
+        self.usual.map_or(STALE, |usual| (usual * 8).max(STALE))
+    }
+
+    /// Puts the newest `count` tasks of a lane at the head of the queue again.
+    pub(super) fn take_back(
+        &mut self,
+        id: SeatId,
+        kept: usize,
+        count: usize,
+        now: &Clock,
+        actions: &mut VecDeque<Action<T>>,
+    ) {
+        for task in self.seats[id].tasks.drain(kept..kept + count).rev() {
+            if task.wanted() {
+                self.queue.push_front(task);
+            } else {
+                actions.push_back(Action::Fail(task, Why::Cancelled));
+            }
+        }
+        self.task_left(id, now, actions);
+    }
+}
