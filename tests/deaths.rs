@@ -239,7 +239,7 @@ fn killed_at_random() {
             let mut seed = 1u64;
             while !over.load(std::sync::atomic::Ordering::SeqCst) {
                 seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-                // Slow enough that workers come up in between: a pool whose workers cannot start breaks.
+                // The instants are the input of this test, and nothing waits for them. Slow enough that workers come up in between: a pool whose workers cannot start breaks.
                 std::thread::sleep(Duration::from_micros(10_000 + (seed >> 33) % 5_000));
                 let alive = children();
                 if !alive.is_empty() {
@@ -419,7 +419,7 @@ fn a_pool_that_outlives_its_thread_refills() {
 fn for_ever(begun: Marks) {
     begun.add();
     loop {
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::park();
     }
 }
 

@@ -74,18 +74,27 @@ fn after_drop_at_once<B: Backend>() {
     }
 }
 
-fn nap(begun: Marks) {
+fn hold((begun, gate): (Marks, Gate)) {
     begun.add();
-    std::thread::sleep(Duration::from_millis(50));
+    gate.wait();
 }
 
 fn after_drop_in_mid_work<B: Backend>() {
     nothing_left(|| {
         let scratch = Scratch::new();
-        let begun = scratch.marks("begun");
+        let (begun, gate) = (scratch.marks("begun"), scratch.gate("gate"));
         let pool = B::pool(2);
-        let _mapped = pool.chunk_size(1).map_async(nap, vec![begun.clone(); 1_000]);
+        let _mapped = pool.chunk_size(1).map_async(hold, vec![(begun.clone(), gate.clone()); 1_000]);
         begun.wait_for(2);
+        let queued = pool.apply_async(square, 3);
+        std::thread::scope(|scope| {
+            // A thread is not killed: its task runs to its end, once the queue is gone.
+            scope.spawn(|| {
+                queued.wait();
+                gate.open();
+            });
+            drop(pool);
+        });
     });
 }
 

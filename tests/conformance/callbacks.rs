@@ -119,14 +119,18 @@ fn a_result_can_be_had_while_a_callback_looks_at_it<B: Backend>() {
     let handle = pool.apply_async(|x: u64| x, 5);
     handle.wait();
     let (sender, begun) = mpsc::channel();
+    let (asking, asked) = mpsc::channel();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             handle.on_success(move |_| {
                 sender.send(()).unwrap();
-                std::thread::sleep(std::time::Duration::from_millis(50));
+                asked.recv().unwrap();
+                // It looks on while the other asks.
+                (0..1_000).for_each(|_| std::thread::yield_now());
             });
         });
         begun.recv().unwrap();
+        asking.send(()).unwrap();
         assert!(handle.successful(), "it has a value, whoever looks at it");
         assert_eq!(handle.get_timeout(std::time::Duration::from_secs(60)).unwrap(), 5);
     });

@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use pool::{AsyncResult, ErrorKind, Pool};
 
-use crate::support::{Backend, Gate, Marks, Scratch, crew, on_every_backend};
+use crate::support::{
+    Backend, Gate, Marks, Scratch, crew, eventually, is_thread_asleep, on_every_backend, own_thread,
+};
 
 const LONG: Duration = Duration::from_secs(60);
 
@@ -113,16 +115,23 @@ fn several_threads_wait_for_one_handle<B: Backend>() {
 fn handles_outlive_the_pool<B: Backend>() {
     let pool = B::pool(1);
     let scratch = Scratch::new();
-    let begun = scratch.marks("begun");
-    let slow = |begun: Marks| {
+    let (begun, gate) = (scratch.marks("begun"), scratch.gate("gate"));
+    let hold = |(begun, gate): (Marks, Gate)| {
         begun.add();
-        std::thread::sleep(Duration::from_millis(100));
+        gate.wait();
     };
-    let in_hand = pool.apply_async(slow, begun.clone());
+    let in_hand = pool.apply_async(hold, (begun.clone(), gate.clone()));
     begun.wait_for(1);
-    let waiting: Vec<_> = (0..20).map(|_| pool.apply_async(slow, begun.clone())).collect();
-    let mapped = pool.map_async(slow, vec![begun.clone(); 20]);
-    drop(pool);
+    let waiting: Vec<_> = (0..20).map(|_| pool.apply_async(hold, (begun.clone(), gate.clone()))).collect();
+    let mapped = pool.map_async(hold, vec![(begun.clone(), gate.clone()); 20]);
+    std::thread::scope(|scope| {
+        // A pool of threads is gone when the task in hand is over, which is when those that waited are.
+        scope.spawn(|| {
+            waiting[0].wait();
+            gate.open();
+        });
+        drop(pool);
+    });
     match in_hand.get() {
         Ok(()) => assert!(!B::IS_PROCESS, "a process is killed"),
         Err(error) => assert_eq!(error.kind(), ErrorKind::Terminated),
@@ -240,10 +249,14 @@ fn cancel_wakes_who_waits<B: Backend>() {
         let first = pool.apply_async(hold, (begun.clone(), gate.clone()));
         begun.wait_for(1);
         let mapped = pool.map_async(|x: u64| x, 0..10);
+        let (sender, thread) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let waiter = scope.spawn(|| mapped.wait());
-            // Long enough that it sleeps, in most rounds; if not, the round shows less.
-            std::thread::sleep(Duration::from_millis(5));
+            let waiter = scope.spawn(|| {
+                sender.send(own_thread()).unwrap();
+                mapped.wait();
+            });
+            let thread = thread.recv().unwrap();
+            eventually("the waiter slept", || is_thread_asleep(&thread));
             assert!(mapped.cancel());
             waiter.join().unwrap();
         });

@@ -24,13 +24,20 @@ fn imap_keeps_the_order_and_ends<B: Backend>() {
     }
 }
 
-fn imap_keeps_the_order_when_early_items_are_slow<B: Backend>() {
+fn imap_keeps_the_order_when_the_first_item_is_done_last<B: Backend>() {
     let pool = B::pool(2);
-    let slow_at_first = |x: u64| {
-        std::thread::sleep(Duration::from_millis(20u64.saturating_sub(x)));
+    let scratch = Scratch::new();
+    let last_is_done = scratch.marks("last");
+    let last_first = |(x, last_is_done): (u64, Marks)| {
+        match x {
+            0 => last_is_done.wait_for(1),
+            29 => last_is_done.add(),
+            _ => {}
+        }
         x
     };
-    let results: Vec<u64> = pool.imap(slow_at_first, 0..30).map(Result::unwrap).collect();
+    let items: Vec<_> = (0..30).map(|x| (x, last_is_done.clone())).collect();
+    let results: Vec<u64> = pool.imap(last_first, items).map(Result::unwrap).collect();
     assert_eq!(results, (0..30).collect::<Vec<_>>());
 }
 
@@ -229,7 +236,7 @@ fn imap_of_a_closed_pool_says_so_and_ends<B: Backend>() {
 
 on_every_backend!(
     imap_keeps_the_order_and_ends,
-    imap_keeps_the_order_when_early_items_are_slow,
+    imap_keeps_the_order_when_the_first_item_is_done_last,
     imap_over_nothing_gives_nothing,
     imap_unordered_gives_every_result_once,
     imap_unordered_gives_what_is_there_first,

@@ -1,10 +1,8 @@
 //! All items, in order.
 
-use std::time::Duration;
-
 use pool::Pool;
 
-use crate::support::{Backend, crew, on_every_backend};
+use crate::support::{Backend, Gate, Marks, Scratch, crew, on_every_backend};
 
 fn square(x: u64) -> u64 {
     x * x
@@ -28,13 +26,20 @@ fn map_keeps_the_order_with_any_chunk_size<B: Backend>() {
     }
 }
 
-fn map_keeps_the_order_when_early_items_are_slow<B: Backend>() {
+fn map_keeps_the_order_when_the_first_item_is_done_last<B: Backend>() {
     let pool = B::pool(2);
-    let slow_at_first = |x: u64| {
-        std::thread::sleep(Duration::from_millis(20u64.saturating_sub(x)));
+    let scratch = Scratch::new();
+    let last_is_done = scratch.marks("last");
+    let last_first = |(x, last_is_done): (u64, Marks)| {
+        match x {
+            0 => last_is_done.wait_for(1),
+            29 => last_is_done.add(),
+            _ => {}
+        }
         x
     };
-    assert_eq!(pool.chunk_size(1).map(slow_at_first, 0..30).unwrap(), (0..30).collect::<Vec<_>>());
+    let items: Vec<_> = (0..30).map(|x| (x, last_is_done.clone())).collect();
+    assert_eq!(pool.chunk_size(1).map(last_first, items).unwrap(), (0..30).collect::<Vec<_>>());
 }
 
 fn map_over_nothing_gives_nothing<B: Backend>() {
@@ -82,20 +87,26 @@ fn one_slow_item_holds_up_only_its_worker<B: Backend>() {
     // Short tasks first, so that the pool has reason to think that what follows is short too.
     let pool = B::pool(2);
     pool.chunk_size(1).map(square, 0..2_000).unwrap();
-    let slow = |x: u64| {
+    let scratch = Scratch::new();
+    let gate = scratch.gate("gate");
+    let hold_the_first = |(x, gate): (u64, Gate)| {
         if x == 0 {
-            std::thread::sleep(Duration::from_millis(300));
+            gate.wait();
         }
         x
     };
-    let first = pool.imap_unordered(slow, 0..40).take(39).map(Result::unwrap).min();
+    let items: Vec<_> = (0..40).map(|x| (x, gate.clone())).collect();
+    let mut results = pool.imap_unordered(hold_the_first, items).map(Result::unwrap);
+    let first = results.by_ref().take(39).min();
     assert_eq!(first, Some(1), "39 items passed the slow one");
+    gate.open();
+    assert_eq!(results.collect::<Vec<_>>(), [0]);
 }
 
 on_every_backend!(
     map_keeps_the_order_of_the_input,
     map_keeps_the_order_with_any_chunk_size,
-    map_keeps_the_order_when_early_items_are_slow,
+    map_keeps_the_order_when_the_first_item_is_done_last,
     map_over_nothing_gives_nothing,
     map_takes_inputs_of_unknown_length,
     map_async_equals_the_serial_map,

@@ -1,11 +1,10 @@
 //! Panics of the user's code are errors; they cost neither the pool nor a worker.
 
 use std::panic::{catch_unwind, panic_any, resume_unwind};
-use std::time::Duration;
 
 use pool::Pool;
 
-use crate::support::{Backend, crew, on_every_backend};
+use crate::support::{Backend, Marks, Scratch, crew, on_every_backend};
 
 const LINE: u32 = line!() + 2;
 fn explode(x: u64) -> u64 {
@@ -58,16 +57,21 @@ fn a_panic_costs_no_worker<B: Backend>() {
 
 fn maps_error_is_of_the_first_failing_item<B: Backend>() {
     let pool = B::pool(2);
-    let fail_late_first = |x: u64| {
-        match x {
-            10 => std::thread::sleep(Duration::from_millis(30)),
-            50 => {}
+    let fail_late_first = |(x, later): (u64, Option<Marks>)| {
+        match (x, later) {
+            (10, Some(later)) => later.wait_for(1),
+            (50, Some(later)) => later.add(),
+            (10 | 50, None) => {}
             _ => return x,
         }
         panic!("item {x}")
     };
+    let scratch = Scratch::new();
     for size in [1, 3, 7, 40, 100] {
-        let error = pool.chunk_size(size).map(fail_late_first, 0..100).unwrap_err();
+        // In one chunk the later one does not come before the first.
+        let later = (size < 100).then(|| scratch.marks(&format!("later-{size}")));
+        let items: Vec<_> = (0..100).map(|x| (x, later.clone())).collect();
+        let error = pool.chunk_size(size).map(fail_late_first, items).unwrap_err();
         assert_eq!(error.item(), Some(10), "chunks of {size}: {error}");
     }
 }
@@ -85,18 +89,24 @@ fn maps_error_is_of_the_first_item_when_all_fail<B: Backend>() {
 fn maps_error_is_of_the_first_failing_item_behind_a_slow_one<B: Backend>() {
     let pool = B::pool(2);
     let view = pool.chunk_size(1);
-    let fail = |x: u64| {
+    let fail = |(x, failed): (u64, Marks)| {
         match x {
-            0 => std::thread::sleep(Duration::from_millis(50)),
-            6.. => panic!("item {x}"),
+            0 => failed.wait_for(1),
+            6.. => {
+                failed.add();
+                panic!("item {x}")
+            }
             _ => {}
         }
         x
     };
-    for _ in 0..20 {
+    let scratch = Scratch::new();
+    for round in 0..20 {
         // Short tasks first, so that the pool has reason to send several at once.
         view.map(|x: u64| x, 0..500).unwrap();
-        let error = view.map(fail, 0..40).unwrap_err();
+        let failed = scratch.marks(&format!("failed-{round}"));
+        let items: Vec<_> = (0..40).map(|x| (x, failed.clone())).collect();
+        let error = view.map(fail, items).unwrap_err();
         assert_eq!(error.item(), Some(6), "{error}");
     }
 }

@@ -63,6 +63,7 @@ fn a_task_within_its_limit_is_not_touched<B: Backend>() {
 /// The time counts from when the task starts: what waits for a worker does not run out of it.
 fn waiting_for_a_worker_does_not_count<B: Backend>() {
     let pool = B::pool(1);
+    // Time is what this is about: all together they take twice the limit, and each a small part of it.
     let nap = |x: u64| {
         std::thread::sleep(Duration::from_millis(20));
         x

@@ -1,6 +1,7 @@
 //! Processes as the kernel shows them. The only `unsafe` of the tests is here.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 pub(crate) const SIGKILL: i32 = libc::SIGKILL;
 pub(crate) const SIGABRT: i32 = libc::SIGABRT;
@@ -141,6 +142,15 @@ pub(crate) fn is_alive(pid: u32) -> bool {
 /// Whether the process was stopped by a signal.
 pub(crate) fn is_stopped(pid: u32) -> bool {
     state(&format!("/proc/{pid}/stat")) == Some('T')
+}
+
+/// This thread, as the kernel calls it.
+pub(crate) fn own_thread() -> PathBuf {
+    fs::read_link("/proc/thread-self").map(|path| Path::new("/proc").join(path)).expect("a thread")
+}
+
+pub(crate) fn is_thread_asleep(thread: &Path) -> bool {
+    state(&thread.join("stat").to_string_lossy()) == Some('S')
 }
 
 /// Whether no thread of the process runs.
