@@ -132,16 +132,12 @@ const NOT_THERE_YET: &[&str] = &[
     "TestStartMethod.test_set_get",
     "TestStartMethod.test_get_all",
     "MultiProcessingCmdLineMixin.test_basic_script",
-    "_TestPoolWorkerLifetime.test_pool_worker_lifetime",
-    "_TestPoolWorkerLifetime.test_pool_worker_lifetime_early_close",
     "TestStdinBadfiledescriptor.test_pool_in_process",
     "_TestSharedMemory.test_shared_memory_cleaned_after_process_termination",
     "TestResourceTracker.test_resource_tracker",
-    "FailingInitializerResourcesTest.test_spawn",
     "FailingInitializerResourcesTest.test_forkserver",
     "_TestLogging.test_enable_logging",
     "_TestLogging.test_filename",
-    "Pool(initializer=…)",
 ];
 
 /// A row of a table.

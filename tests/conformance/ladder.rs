@@ -44,7 +44,6 @@ impl State {
 /// A pool of two in a state, one of whose workers may be busy.
 struct Staged<B: Backend> {
     pool: B::Pool,
-    state: State,
     gate: Gate,
     /// What the busy worker has in hand.
     held: Option<AsyncResult<()>>,
@@ -68,7 +67,7 @@ fn stage<B: Backend>(state: State) -> Staged<B> {
     if matches!(state, State::ClosedThenGone | State::TerminatedThenGone) {
         pool.join().unwrap();
     }
-    Staged { pool, state, gate, held, _scratch: scratch }
+    Staged { pool, gate, held, _scratch: scratch }
 }
 
 /// Does the same in every state.
@@ -145,7 +144,7 @@ fn join_is_refused_while_running_and_waits_after<B: Backend>() {
 
 fn close_never_goes_back<B: Backend>() {
     for state in STATES {
-        let Staged { pool, gate, held, .. } = stage::<B>(state);
+        let Staged { pool, gate, held, _scratch, .. } = stage::<B>(state);
         pool.close();
         let expected = state.refusal().unwrap_or(ErrorKind::Closed);
         assert_eq!(pool.apply(square, 1).unwrap_err().kind(), expected, "closed when {state:?}");
@@ -159,7 +158,7 @@ fn close_never_goes_back<B: Backend>() {
 
 fn terminate_ends_what_is_in_hand_from_any_state<B: Backend>() {
     for state in STATES {
-        let Staged { pool, gate, held, .. } = stage::<B>(state);
+        let Staged { pool, gate, held, _scratch, .. } = stage::<B>(state);
         let queued: Vec<_> = match state {
             State::Running => (0..20).map(|x| pool.apply_async(square, x)).collect(),
             _ => Vec::new(),
@@ -188,7 +187,7 @@ fn terminate_ends_what_is_in_hand_from_any_state<B: Backend>() {
 
 fn drop_ends_everything_from_any_state<B: Backend>() {
     for state in STATES {
-        let Staged { pool, gate, held, .. } = stage::<B>(state);
+        let Staged { pool, gate, held, _scratch, .. } = stage::<B>(state);
         if !B::IS_PROCESS {
             gate.open();
         }
@@ -199,7 +198,7 @@ fn drop_ends_everything_from_any_state<B: Backend>() {
 
 fn a_handle_ends_as_its_pools_state_says<B: Backend>() {
     for state in STATES {
-        let Staged { pool, gate, held, .. } = stage::<B>(state);
+        let Staged { pool, gate, held, _scratch, .. } = stage::<B>(state);
         let Some(held) = held else { continue };
         if state == State::Closing {
             assert!(!held.ready(), "it waits");

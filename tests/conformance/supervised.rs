@@ -123,7 +123,7 @@ fn a_cancelled_task_is_not_tried_again<B: Backend>() {
     let pool = B::pool(1);
     let scratch = Scratch::new();
     let (begun, gate) = (scratch.marks("begun"), scratch.gate("gate"));
-    let task = |(begun, gate): (Marks, crate::support::Gate)| {
+    let task = |(begun, gate): (Marks, crate::support::Gate)| -> u64 {
         begun.add();
         gate.wait();
         panic!("late");

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use pool::{Pool, Result};
+use pool::{Message, Pool, Result, TaskFn};
 
 pub(crate) trait Backend: 'static {
     type Pool: Pool + Send + Sync + 'static;
@@ -12,6 +12,10 @@ pub(crate) trait Backend: 'static {
     fn make(workers: usize) -> Result<Self::Pool>;
     fn named(workers: usize, name: &str) -> Result<Self::Pool>;
     fn of_default_size() -> Result<Self::Pool>;
+    fn initialized<F, A>(workers: usize, f: F, arg: A) -> Result<Self::Pool>
+    where
+        F: TaskFn<A, Output = ()>,
+        A: Message + Clone + Sync;
 
     /// A pool that lives as long as the program, for tests that run many cases.
     fn shared(workers: usize) -> &'static Self::Pool;
@@ -35,6 +39,14 @@ macro_rules! backend {
 
             fn named(workers: usize, name: &str) -> Result<$pool> {
                 <$pool>::builder().workers(workers).name(name).build()
+            }
+
+            fn initialized<F, A>(workers: usize, f: F, arg: A) -> Result<$pool>
+            where
+                F: TaskFn<A, Output = ()>,
+                A: Message + Clone + Sync,
+            {
+                <$pool>::builder().workers(workers).initializer(f, arg).build()
             }
 
             fn of_default_size() -> Result<$pool> {

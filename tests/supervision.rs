@@ -1,0 +1,416 @@
+//! How a process pool looks after its workers: limits on tasks, memory, deaths and idleness; initializers that
+//! end their process; hooks. `tests/conformance/supervised.rs` has what threads do as well.
+
+#![cfg(all(feature = "process", target_os = "linux"))]
+
+mod support;
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use pool::{ErrorKind, Exit, Pool, ProcessPool, ProcessPoolBuilder, Worker};
+use support::{Census, Marks, SIGKILL, Scratch, children, crew, eventually, guarded, is_alive, kill};
+
+/// Each test in a program of its own, so that what is left behind can be counted.
+macro_rules! alone {
+    ($($test:ident),+ $(,)?) => {
+        mod alone {
+            $(#[test] fn $test() {
+                super::support::alone(concat!(module_path!(), "::", stringify!($test)), || {
+                    let before = super::Census::take();
+                    super::$test();
+                    before.assert_restored();
+                })
+            })+
+        }
+    };
+}
+
+alone!(
+    a_worker_does_its_number_of_tasks_and_no_more,
+    workers_are_replaced_after_their_number_of_tasks,
+    results_arrive_when_a_pool_of_short_lives_is_closed_early,
+    short_lives_with_deaths_and_retries,
+    the_last_task_of_a_life_may_die,
+    a_worker_that_grew_too_large_is_replaced,
+    a_small_worker_stays,
+    an_initializer_that_exits_breaks_the_pool,
+    an_initializer_that_is_killed_breaks_the_pool,
+    an_initializer_that_takes_too_long_breaks_the_pool,
+    an_initializer_that_fails_in_a_refill_ends_what_is_in_hand,
+    an_initializer_runs_in_every_refill,
+    an_initializer_under_way_does_not_hold_up_a_drop,
+    an_initializer_with_short_lives,
+    too_many_deaths_break_the_pool,
+    deaths_by_the_pools_own_hand_are_not_counted,
+    a_pool_without_a_limit_withstands_many_deaths,
+    idle_workers_leave_and_come_back,
+    an_idle_pool_does_nothing,
+    hooks_hear_of_every_worker,
+    hooks_that_panic_harm_nobody,
+    a_smaller_pool_has_fewer_processes,
+);
+
+fn builder(workers: usize) -> ProcessPoolBuilder {
+    ProcessPool::builder().workers(workers)
+}
+
+fn pid(_: u64) -> u32 {
+    std::process::id()
+}
+
+fn die(_: u64) -> u64 {
+    kill(std::process::id(), SIGKILL);
+    unreachable!("SIGKILL cannot be survived")
+}
+
+#[test]
+fn limits_of_nothing_are_refused() {
+    guarded(|| {
+        let error = builder(1).max_tasks_per_worker(0).build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        assert!(error.to_string().contains("max_tasks_per_worker"), "{error}");
+        let unencodable = builder(1).initializer(|_: Unencodable| (), Unencodable).build().unwrap_err();
+        assert_eq!(unencodable.kind(), ErrorKind::Encode);
+        assert!(unencodable.to_string().contains("not today"), "{unencodable}");
+    });
+}
+
+/// Refuses to be encoded.
+#[derive(serde::Deserialize)]
+struct Unencodable;
+
+impl serde::Serialize for Unencodable {
+    fn serialize<S: serde::Serializer>(&self, _: S) -> Result<S::Ok, S::Error> {
+        Err(serde::ser::Error::custom("not today"))
+    }
+}
+
+fn a_worker_does_its_number_of_tasks_and_no_more() {
+    for most in [1, 2, 7] {
+        let pool = builder(2).max_tasks_per_worker(most).build().unwrap();
+        let mut tasks = std::collections::BTreeMap::new();
+        // One by one, and as many ahead as the pool likes.
+        for x in 0..20 {
+            *tasks.entry(pool.apply(pid, x).unwrap()).or_insert(0) += 1;
+        }
+        for pid in pool.chunk_size(1).map(pid, 0..100).unwrap() {
+            *tasks.entry(pid).or_insert(0) += 1;
+        }
+        assert_eq!(tasks.values().sum::<usize>(), 120);
+        assert!(tasks.values().all(|count| *count <= most), "at most {most}: {tasks:?}");
+        assert!(tasks.len() >= 120 / most, "each in as many as it takes");
+    }
+}
+
+fn workers_are_replaced_after_their_number_of_tasks() {
+    let pool = builder(3).max_tasks_per_worker(10).build().unwrap();
+    let first: BTreeSet<u32> = crew(&pool, 3).into_iter().map(|(pid, _)| pid).collect();
+    assert_eq!(
+        pool.chunk_size(1).map(|x: u64| x * x, 0..100).unwrap(),
+        (0..100).map(|x| x * x).collect::<Vec<_>>()
+    );
+    let last: BTreeSet<u32> = crew(&pool, 3).into_iter().map(|(pid, _)| pid).collect();
+    assert!(first.is_disjoint(&last));
+    pool.close();
+    pool.join().unwrap();
+}
+
+fn results_arrive_when_a_pool_of_short_lives_is_closed_early() {
+    for _ in 0..5 {
+        let pool = builder(3).max_tasks_per_worker(1).build().unwrap();
+        let handles: Vec<_> = (0..12).map(|x: u64| pool.apply_async(|x: u64| x * x, x)).collect();
+        pool.close();
+        pool.join().unwrap();
+        for (x, handle) in (0..).zip(handles) {
+            assert_eq!(handle.get().unwrap(), x * x);
+        }
+        assert_eq!(children(), []);
+    }
+}
+
+fn short_lives_with_deaths_and_retries() {
+    let pool = builder(2).max_tasks_per_worker(3).build().unwrap();
+    let scratch = Scratch::new();
+    let task = |(tries, x): (Marks, u64)| {
+        tries.add();
+        if tries.count() == 1 && x.is_multiple_of(5) { die(x) } else { x }
+    };
+    let items: Vec<_> = (0..60).map(|x| (scratch.marks(&x.to_string()), x)).collect();
+    let results = pool.retries(1).chunk_size(1).map(task, items).unwrap();
+    assert_eq!(results, (0..60).collect::<Vec<_>>());
+}
+
+fn the_last_task_of_a_life_may_die() {
+    let pool = builder(1).max_tasks_per_worker(2).build().unwrap();
+    for x in 0..6 {
+        assert_eq!(pool.apply(|x: u64| x, x).unwrap(), x);
+        assert!(pool.apply(die, x).unwrap_err().is_worker_died());
+    }
+}
+
+static HOARD: Mutex<Vec<Vec<u8>>> = Mutex::new(Vec::new());
+
+/// Keeps so many MiB, and says who it is.
+fn hoard(mebibytes: u64) -> u32 {
+    let bytes = (mebibytes as usize) << 20;
+    // Written to, so that it is resident.
+    HOARD.lock().unwrap().push((0..bytes).map(|at| at as u8).collect());
+    std::process::id()
+}
+
+fn a_worker_that_grew_too_large_is_replaced() {
+    let pool = builder(1).max_memory_per_worker(200 << 20).build().unwrap();
+    let first = pool.apply(hoard, 1).unwrap();
+    assert_eq!(pool.apply(hoard, 1).unwrap(), first);
+    assert_eq!(pool.apply(hoard, 300).unwrap(), first, "it ends its task");
+    let second = pool.apply(hoard, 1).unwrap();
+    assert_ne!(second, first);
+    assert_eq!(pool.apply(hoard, 1).unwrap(), second);
+    eventually("the large one was gone", || !is_alive(first));
+}
+
+fn a_small_worker_stays() {
+    let pool = builder(1).max_memory_per_worker(4 << 30).build().unwrap();
+    let pids: BTreeSet<u32> = pool.chunk_size(1).map(pid, 0..100).unwrap().into_iter().collect();
+    assert_eq!(pids.len(), 1);
+}
+
+#[track_caller]
+fn is_broken_by(pool: &ProcessPool, texts: &[&str]) {
+    let error = pool.apply(pid, 0).unwrap_err();
+    assert!(error.is_broken(), "{error}");
+    for text in texts {
+        assert!(error.to_string().contains(text), "no word of {text:?} in: {error}");
+    }
+    eventually("all workers were gone", || children().is_empty());
+    assert!(pool.map(pid, 0..10).unwrap_err().is_broken(), "for good");
+}
+
+fn an_initializer_that_exits_breaks_the_pool() {
+    let pool = builder(2).initializer(|code: i32| std::process::exit(code), 3).build().unwrap();
+    is_broken_by(&pool, &["initializer", "status 3", "-worker-"]);
+}
+
+fn an_initializer_that_is_killed_breaks_the_pool() {
+    let pool = builder(2).initializer(|_: u64| kill(std::process::id(), SIGKILL), 0).build().unwrap();
+    is_broken_by(&pool, &["initializer", "SIGKILL"]);
+}
+
+fn an_initializer_that_takes_too_long_breaks_the_pool() {
+    let stuck = |_: u64| eventually("pigs flew", || false);
+    let limit = Duration::from_millis(100);
+    let pool = builder(2).initializer(stuck, 0).initializer_timeout(limit).build().unwrap();
+    is_broken_by(&pool, &["initializer", "100ms"]);
+}
+
+fn an_initializer_that_fails_in_a_refill_ends_what_is_in_hand() {
+    let scratch = Scratch::new();
+    let initialize = |marks: Marks| {
+        marks.add();
+        assert!(marks.count() <= 2, "the third time");
+    };
+    let pool = builder(2).initializer(initialize, scratch.marks("initialized")).build().unwrap();
+    crew(&pool, 2);
+    let (begun, gate) = (scratch.marks("begun"), scratch.gate("gate"));
+    let held = pool.apply_async(
+        |(begun, gate): (Marks, support::Gate)| {
+            begun.add();
+            gate.wait();
+        },
+        (begun.clone(), gate),
+    );
+    begun.wait_for(1);
+    assert!(pool.apply(die, 0).unwrap_err().is_worker_died());
+    let error = held.get().unwrap_err();
+    assert!(error.is_broken() && error.to_string().contains("the third time"), "{error}");
+    is_broken_by(&pool, &["the third time", "supervision.rs:"]);
+}
+
+fn an_initializer_runs_in_every_refill() {
+    let scratch = Scratch::new();
+    let marks = scratch.marks("initialized");
+    let pool = builder(2).initializer(|marks: Marks| marks.add(), marks.clone()).build().unwrap();
+    crew(&pool, 2);
+    for deaths in 1..=5 {
+        assert!(pool.apply(die, 0).unwrap_err().is_worker_died());
+        crew(&pool, 2);
+        assert_eq!(marks.count(), 2 + deaths);
+    }
+}
+
+fn an_initializer_under_way_does_not_hold_up_a_drop() {
+    let scratch = Scratch::new();
+    let marks = scratch.marks("begun");
+    let stuck = |marks: Marks| {
+        marks.add();
+        eventually("pigs flew", || false);
+    };
+    let pool = builder(2).initializer(stuck, marks.clone()).build().unwrap();
+    let handle = pool.apply_async(pid, 0);
+    marks.wait_for(2);
+    drop(pool);
+    assert_eq!(handle.get().unwrap_err().kind(), ErrorKind::Terminated);
+    assert_eq!(children(), []);
+}
+
+fn an_initializer_with_short_lives() {
+    let scratch = Scratch::new();
+    let marks = scratch.marks("initialized");
+    let pool = builder(2)
+        .initializer(|marks: Marks| marks.add(), marks.clone())
+        .max_tasks_per_worker(5)
+        .build()
+        .unwrap();
+    assert_eq!(pool.chunk_size(1).map(|x: u64| x, 0..50).unwrap().len(), 50);
+    pool.close();
+    pool.join().unwrap();
+    assert!(marks.count() >= 10, "{}", marks.count());
+}
+
+fn too_many_deaths_break_the_pool() {
+    let pool = builder(2).restart_limit(3, Duration::from_secs(600)).build().unwrap();
+    for _ in 0..3 {
+        assert!(pool.apply(die, 0).unwrap_err().is_worker_died());
+    }
+    assert_eq!(pool.apply(|x: u64| x, 5).unwrap(), 5, "as many as allowed");
+    let last = pool.apply(die, 0).unwrap_err();
+    assert!(last.is_worker_died() || last.is_broken(), "{last}");
+    is_broken_by(&pool, &["4 workers died within 600s", "SIGKILL"]);
+}
+
+fn deaths_by_the_pools_own_hand_are_not_counted() {
+    let limit = Duration::from_secs(600);
+    let pool = builder(1).restart_limit(0, limit).max_tasks_per_worker(2).build().unwrap();
+    let for_ever = |_: u64| eventually("pigs flew", || false);
+    for x in 0..3 {
+        assert!(pool.timeout(Duration::from_millis(20)).apply(for_ever, 0).unwrap_err().is_timeout());
+        assert_eq!(pool.apply(|x: u64| x, x).unwrap(), x);
+        assert_eq!(pool.apply(|x: u64| x, x).unwrap(), x);
+    }
+    let scratch = Scratch::new();
+    let begun = scratch.marks("begun");
+    let handle = pool.apply_async(
+        |begun: Marks| {
+            begun.add();
+            eventually("pigs flew", || false);
+        },
+        begun.clone(),
+    );
+    begun.wait_for(1);
+    assert!(handle.cancel());
+    assert_eq!(pool.apply(|x: u64| x, 5).unwrap(), 5);
+}
+
+fn a_pool_without_a_limit_withstands_many_deaths() {
+    let pool = builder(2).build().unwrap();
+    for _ in 0..50 {
+        assert!(pool.apply(die, 0).unwrap_err().is_worker_died());
+    }
+    assert_eq!(pool.apply(|x: u64| x, 5).unwrap(), 5);
+}
+
+fn idle_workers_leave_and_come_back() {
+    let pool = builder(3).idle_timeout(Duration::from_millis(30)).build().unwrap();
+    for _ in 0..3 {
+        crew(&pool, 3);
+        eventually("all had left", || children().is_empty());
+        assert_eq!(pool.workers(), 3, "as many as are wanted");
+        assert_eq!(pool.apply(|x: u64| x, 5).unwrap(), 5);
+        assert_eq!(pool.map(|x: u64| x, 0..100).unwrap().len(), 100);
+    }
+    // With nobody there.
+    eventually("all had left", || children().is_empty());
+    pool.close();
+    pool.join().unwrap();
+    let pool = builder(1).idle_timeout(Duration::from_millis(1)).build().unwrap();
+    for x in 0..100 {
+        assert_eq!(pool.apply(|x: u64| x, x).unwrap(), x, "whatever the moment");
+    }
+    eventually("all had left", || children().is_empty());
+}
+
+/// Neither with idle workers nor when they have left does the pool wake up to look.
+fn an_idle_pool_does_nothing() {
+    // The kernel keeps fifteen letters of a thread's name.
+    let pool = builder(2).name("q").idle_timeout(Duration::from_millis(50)).build().unwrap();
+    crew(&pool, 2);
+    eventually("all had left", || children().is_empty());
+    eventually("the supervisor slept", || supervisor("stat").contains(") S "));
+    let before = supervisor("status");
+    assert!(before.contains("voluntary_ctxt_switches"), "{before}");
+    // Long enough for whoever looks once in a while.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(supervisor("status"), before, "it slept through");
+}
+
+/// What the kernel says in this file about the supervisor of the pool `q`.
+fn supervisor(file: &str) -> String {
+    let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
+    let read = |task: &std::fs::DirEntry, file: &str| {
+        std::fs::read_to_string(task.path().join(file)).unwrap_or_default()
+    };
+    tasks.filter(|task| read(task, "comm").trim() == "q-supervisor").map(|task| read(&task, file)).collect()
+}
+
+fn hooks_hear_of_every_worker() {
+    /// A start, or an end.
+    type Heard = Mutex<Vec<(Worker, Option<Exit>)>>;
+    let heard: Arc<Heard> = Arc::default();
+    let (starts, exits) = (heard.clone(), heard.clone());
+    let pool = builder(2)
+        .name("kitchen")
+        .on_worker_start(move |worker| starts.lock().unwrap().push((worker.clone(), None)))
+        .on_worker_exit(move |worker, exit| exits.lock().unwrap().push((worker.clone(), Some(exit))))
+        .build()
+        .unwrap();
+    let mut pids: BTreeSet<u32> = crew(&pool, 2).into_iter().map(|(pid, _)| pid).collect();
+    assert!(pool.apply(die, 0).unwrap_err().is_worker_died());
+    pids.extend(crew(&pool, 2).into_iter().map(|(pid, _)| pid));
+    pool.close();
+    pool.join().unwrap();
+    let heard = heard.lock().unwrap();
+    let started: Vec<u32> =
+        heard.iter().filter(|(_, exit)| exit.is_none()).filter_map(|(w, _)| w.pid).collect();
+    assert_eq!(started.iter().copied().collect::<BTreeSet<_>>(), pids);
+    assert_eq!(started.len(), 3, "each once");
+    let exits: Vec<Exit> = heard.iter().filter_map(|(_, exit)| *exit).collect();
+    assert_eq!(exits.len(), 3, "each once, before join returns");
+    assert_eq!(exits.iter().filter(|exit| exit.signal() == Some(SIGKILL)).count(), 1);
+    assert_eq!(
+        exits.iter().filter(|exit| **exit == Exit::Code(0)).count(),
+        2,
+        "those that were told to leave"
+    );
+    assert!(heard.iter().all(|(worker, _)| worker.name.starts_with("kitchen-worker-")));
+    // A worker starts before it ends.
+    for (worker, _) in heard.iter().filter(|(_, exit)| exit.is_some()) {
+        let of_it: Vec<_> = heard.iter().filter(|(other, _)| other == worker).collect();
+        assert!(of_it[0].1.is_none() && of_it[1].1.is_some());
+    }
+}
+
+fn hooks_that_panic_harm_nobody() {
+    let pool =
+        builder(2).on_worker_start(|_| panic!("a hook")).on_worker_exit(|_, _| panic!("a hook")).build();
+    let pool = pool.unwrap();
+    crew(&pool, 2);
+    assert!(pool.apply(die, 0).unwrap_err().is_worker_died());
+    crew(&pool, 2);
+}
+
+fn a_smaller_pool_has_fewer_processes() {
+    let pool = builder(4).build().unwrap();
+    crew(&pool, 4);
+    pool.resize(1).unwrap();
+    eventually("three had left", || children().len() == 1);
+    assert_eq!(pool.map(|x: u64| x, 0..50).unwrap().len(), 50);
+    assert_eq!(children().len(), 1);
+    // Deaths are made good to the new size.
+    assert!(pool.apply(die, 0).unwrap_err().is_worker_died());
+    crew(&pool, 1);
+    assert_eq!(children().len(), 1);
+    pool.resize(3).unwrap();
+    crew(&pool, 3);
+}
