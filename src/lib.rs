@@ -32,6 +32,10 @@
 //! | `chunksize=`, `get(timeout)`, `callback=`, `error_callback=` | [`Pool::chunk_size`], [`AsyncResult::get_timeout`], [`AsyncResult::on_success`], [`AsyncResult::on_error`] |
 //! | `close`, `terminate`, `join`, the end of a `with` block | [`Pool::close`], [`Pool::terminate`], [`Pool::join`], dropping the pool |
 //! | `AsyncResult.get/wait/ready/successful` | [`AsyncResult`], which is also a [`Future`] |
+//! | `Process(target, args, name, daemon)`, a subclass of `Process` | [`Process::spawn`], [`Process::builder`], [`Run`] |
+//! | `join`, `exitcode`, `is_alive`, `terminate`, `kill`, `close`, `sentinel` | the same names on [`Process`]; `join` also gives what the function returned |
+//! | `current_process`, `parent_process`, `active_children`, `cpu_count` | the same names |
+//! | `util.Finalize`, `atexit` | [`at_exit`] |
 //! | keyword arguments, `functools.partial` | a tuple or struct as the argument; [`with`] binds a context, [`star`] spreads a tuple |
 //!
 //! # What may cross
@@ -59,7 +63,11 @@ pub use pool_core::{
 };
 
 #[cfg(feature = "process")]
-pub use pool_process::{ProcessPool, ProcessPoolBuilder, StartMethod};
+pub use pool_process::{
+    ActiveChild, CurrentProcess, Finalizer, ParentProcess, Passed, Process, ProcessBuilder, ProcessPool,
+    ProcessPoolBuilder, Role, Run, StartMethod, StillRunning, active_children, at_exit, cpu_count,
+    current_process, parent_process,
+};
 #[cfg(feature = "thread")]
 pub use pool_thread::{Scope, ScopedResult, ThreadPool, ThreadPoolBuilder};
 

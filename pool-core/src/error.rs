@@ -53,6 +53,10 @@ pub enum ErrorKind {
     InvalidArgument,
     /// `join` was called on a pool that is still open.
     StillOpen,
+    /// A `Process` ended before its function gave a result. [`Error::exit`] says how.
+    ProcessDied,
+    /// `close` was called on a `Process` that is still running.
+    StillRunning,
     /// The pool cannot do anything any more: its initializer failed, it cannot start workers, or they keep
     /// dying. The text says which.
     Broken,
@@ -74,6 +78,8 @@ impl fmt::Display for ErrorKind {
             ErrorKind::Taken => "the result was already taken",
             ErrorKind::InvalidArgument => "invalid argument",
             ErrorKind::StillOpen => "the pool is still open",
+            ErrorKind::ProcessDied => "the process ended without a result",
+            ErrorKind::StillRunning => "the process is still running",
             ErrorKind::Broken => "the pool is broken",
             ErrorKind::Os => "the system refused",
         })
@@ -209,6 +215,14 @@ impl Error {
         error
     }
 
+    /// A `Process` that ended before its function gave a result.
+    pub fn process_died(process: Worker, exit: Exit) -> Error {
+        let mut error = Error::new(ErrorKind::ProcessDied, "");
+        error.0.worker = Some(process);
+        error.0.exit = Some(exit);
+        error
+    }
+
     /// A task that ran past its limit.
     pub fn timed_out(limit: Duration) -> Error {
         Error::new(ErrorKind::TimedOut, format!("the task ran longer than its timeout of {limit:?}"))
@@ -250,12 +264,12 @@ impl Error {
         self.0.item
     }
 
-    /// The worker that had the task, where one did.
+    /// The worker that had the task, or the `Process` that ran the function, where one did.
     pub fn worker(&self) -> Option<&Worker> {
         self.0.worker.as_ref()
     }
 
-    /// How the worker ended, for [`ErrorKind::WorkerDied`].
+    /// How the process ended, for [`ErrorKind::WorkerDied`] and [`ErrorKind::ProcessDied`].
     pub fn exit(&self) -> Option<Exit> {
         self.0.exit
     }
@@ -273,6 +287,11 @@ impl Error {
     /// The worker ended with the task in hand.
     pub fn is_worker_died(&self) -> bool {
         self.kind() == ErrorKind::WorkerDied
+    }
+
+    /// The `Process` ended before its function gave a result.
+    pub fn is_process_died(&self) -> bool {
+        self.kind() == ErrorKind::ProcessDied
     }
 
     /// The task or the wait ran out of time.

@@ -30,6 +30,7 @@ mod pool;
 mod scratch;
 mod settings;
 mod shim;
+pub mod single;
 mod slot;
 pub mod work;
 

@@ -182,6 +182,7 @@ extern "C" fn on_load(count: c_int, arguments: *const *const c_char, environment
         std::process::exit(MISBORN);
     }
     born::close_all_but(&line);
+    born::open_streams();
     be_born(line, || {
         let Ok(image) = crate::image::image() else { return };
         for constructor in image.later_constructors(on_load) {

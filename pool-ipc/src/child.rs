@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 use crate::line::Line;
+use crate::sys::events::{self, Alarm};
 use crate::sys::process;
 
 /// How a child ended.
@@ -67,6 +68,11 @@ impl Child {
         let _ = process::signal(self.handle.as_fd(), process::KILL);
     }
 
+    /// Asks it to end (SIGTERM). Nothing happens when it has ended already.
+    pub fn terminate(&self) {
+        let _ = process::signal(self.handle.as_fd(), process::TERMINATE);
+    }
+
     /// Sends it a signal, by the system's number.
     ///
     /// # Errors
@@ -104,4 +110,28 @@ impl AsFd for Child {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.handle.as_fd()
     }
+}
+
+/// Waits until `thing` is readable (`true`), for at most `timeout` (`false`), whatever signals arrive.
+pub fn wait_until_readable(thing: BorrowedFd<'_>, timeout: Option<Duration>) -> bool {
+    events::readable(thing, timeout)
+}
+
+/// What is readable once this process's parent, whose id was `pid` at the birth, has ended.
+///
+/// # Errors
+/// The system refuses a descriptor.
+pub fn end_of_parent(pid: u32) -> io::Result<OwnedFd> {
+    let is_ours = || std::os::unix::process::parent_id() == pid;
+    if is_ours() {
+        match process::open_handle(pid) {
+            // Still our parent: so the id was its own, and nobody else's, when the handle was opened.
+            Ok(handle) if is_ours() => return Ok(handle),
+            Err(error) if is_ours() => return Err(error),
+            _ => {}
+        }
+    }
+    let ended = Alarm::new()?;
+    ended.ring();
+    Ok(ended.into_descriptor())
 }

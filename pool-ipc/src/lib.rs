@@ -7,6 +7,8 @@
 //! - [`line`]: the socket between a child and who started it: its order, commands, why it cannot start.
 //! - [`life_line`]: a thread for births that are to die with the program, and not before.
 //! - [`limits`]: an error of the system that comes of a limit says which.
+//! - [`parcel`]: one call of a function and its outcome, for a process that does nothing else.
+//! - [`exit`]: what runs when this process ends.
 //! - [`child`] and [`watch`]: killing, reaping, and waiting for many children and alarms at once.
 //! - `sys`: the contract with the operating system, one folder per system.
 //!
@@ -26,6 +28,8 @@ pub mod birth;
 #[cfg(not(loom))]
 pub mod child;
 #[cfg(not(loom))]
+pub mod exit;
+#[cfg(not(loom))]
 mod image;
 #[cfg(not(loom))]
 pub mod lane;
@@ -35,6 +39,8 @@ pub mod life_line;
 pub mod limits;
 #[cfg(not(loom))]
 pub mod line;
+#[cfg(not(loom))]
+pub mod parcel;
 #[cfg(not(loom))]
 pub mod patience;
 #[cfg(not(loom))]

@@ -13,12 +13,17 @@
 #![forbid(unsafe_code)]
 
 mod clock;
+mod finalize;
 mod hooks;
 mod hub;
+mod identity;
+mod keeper;
 mod listening;
 mod options;
+mod own;
 mod pool;
 mod post;
+mod process;
 mod scheduler;
 mod shared;
 mod supervisor;
@@ -26,4 +31,7 @@ mod ticket;
 mod waiting;
 mod worker;
 
+pub use finalize::{Finalizer, at_exit};
+pub use identity::{CurrentProcess, ParentProcess, Role, cpu_count, current_process, parent_process};
 pub use pool::{ProcessPool, ProcessPoolBuilder, StartMethod};
+pub use process::{ActiveChild, Passed, Process, ProcessBuilder, Run, StillRunning, active_children};

@@ -10,6 +10,8 @@ use pool_ipc::child::Child;
 use pool_ipc::lane::{Ends, PoolLane, Request, Returned};
 use pool_ipc::line::Command;
 
+use crate::identity::{Identity, Role};
+use crate::pool::StartMethod;
 use crate::ticket::Ticket;
 use crate::worker;
 
@@ -43,14 +45,28 @@ impl Outfit {
 
 impl Post {
     /// Starts a worker. The calling thread is its life line.
-    pub(crate) fn fill(name: String, birth: u64, bell: &Bell, outfit: Outfit) -> io::Result<Post> {
+    pub(crate) fn fill(
+        name: String,
+        index: usize,
+        birth: u64,
+        bell: &Bell,
+        outfit: Outfit,
+    ) -> io::Result<Post> {
         let Outfit { lane, ends } = outfit;
         let descriptors =
             [ends.requests.as_fd(), ends.replies.as_fd(), ends.alarm.as_fd(), bell.descriptor()];
+        let identity = Identity {
+            name: name.clone(),
+            role: Role::Worker,
+            index: Some(index),
+            daemon: true,
+            start_method: Some(StartMethod::Spawn),
+            parent: None,
+        };
         let birth_of_it = Birth {
             entry: worker::live,
             descriptors: &descriptors,
-            words: &[&name],
+            words: &[&identity.to_word()?],
             setting: &Setting::default(),
             outlives_starter: false,
         };

@@ -74,7 +74,7 @@ impl Supervisor<'_> {
     fn fill(&mut self, seat: SeatId, outfit: Outfit) -> io::Result<()> {
         self.births += 1;
         let name = format!("{}-worker-{}", self.shared.name, seat + 1);
-        let post = Post::fill(name, self.births, &self.shared.bell, outfit)?;
+        let post = Post::fill(name, seat, self.births, &self.shared.bell, outfit)?;
         let watch = &self.shared.watch;
         let watched = watch.add(post.child.as_fd(), self.births << 1 | EXIT);
         if let Err(error) = watched.and_then(|()| watch.add(post.lane.alarm(), self.births << 1 | ALARM)) {

@@ -10,18 +10,20 @@ use pool_ipc::birth::{self, Born};
 use pool_ipc::lane::WorkerLane;
 use pool_ipc::line::Command;
 
+use crate::identity::Identity;
+
 /// As large as a main thread's usually is: a task function is not to know whether it is in `main`.
-const STACK: usize = 8 << 20;
+pub(crate) const STACK: usize = 8 << 20;
 
 pub(crate) fn live(mut born: Born) {
     pool_core::codec::make_room_by(|len| pool_ipc::reserve_bytes(len).unwrap_or_default());
     let (descriptors, words) = (std::mem::take(&mut born.descriptors), std::mem::take(&mut born.words));
     let Ok([requests, replies, alarm, bell]) = <[_; 4]>::try_from(descriptors) else { return };
-    let Ok([name]) = <[_; 1]>::try_from(words) else { return };
+    let Some(name) = words.first().and_then(|word| Identity::assume(word)) else { return };
     let attached = Bell::attach(bell).and_then(|bell| WorkerLane::attach(requests, replies, alarm, bell));
     let started = attached.and_then(|mut lane| {
         let ready = lane.ready()?;
-        thread::Builder::new().name(name).stack_size(STACK).spawn(move || {
+        thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
             if let Err(error) = lane.report_stack_overflow() {
                 eprintln!("pool: stack overflows will not be reported: {error}");
             }

@@ -40,6 +40,11 @@ impl Scratch {
         Scratch(path)
     }
 
+    /// Another's folder, for a process that is given its path. It is not gone with this.
+    pub(crate) fn at(path: PathBuf) -> std::mem::ManuallyDrop<Scratch> {
+        std::mem::ManuallyDrop::new(Scratch(path))
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }

@@ -1,9 +1,13 @@
 //! Processes as the kernel shows them. The only `unsafe` of the tests is here.
 
 use std::fs;
+use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
 
 pub(crate) const SIGKILL: i32 = libc::SIGKILL;
+pub(crate) const SIGTERM: i32 = libc::SIGTERM;
 pub(crate) const SIGABRT: i32 = libc::SIGABRT;
 pub(crate) const SIGSEGV: i32 = libc::SIGSEGV;
 pub(crate) const SIGSTOP: i32 = libc::SIGSTOP;
@@ -89,6 +93,59 @@ pub(crate) fn violate_memory() {
 pub(crate) fn set_environment(name: &str, value: &str) {
     // SAFETY: in the tests nobody reads the environment past std, which has a lock for it.
     unsafe { std::env::set_var(name, value) };
+}
+
+/// Whether the descriptor is readable, or becomes so within `timeout`.
+pub(crate) fn is_readable(descriptor: BorrowedFd<'_>, timeout: Duration) -> bool {
+    let mut poll = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid pollfd, for the time of the call.
+    unsafe { libc::poll(&mut poll, 1, timeout.as_millis() as i32) == 1 }
+}
+
+/// Closes a descriptor that nobody here owns: a standard stream.
+pub(crate) fn close(descriptor: i32) {
+    assert!((0..=2).contains(&descriptor));
+    // SAFETY: std does not mind a standard stream that is closed.
+    unsafe { libc::close(descriptor) };
+}
+
+/// The system's ids of this process's threads; that of the main one is the process's.
+pub(crate) fn threads() -> Vec<u32> {
+    let threads = fs::read_dir("/proc/self/task").expect("the list of threads").flatten();
+    threads.filter_map(|thread| thread.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// Runs `body` on this thread, and sends the thread signals until `body` waits and has been disturbed; then calls
+/// `release`. Returns how many signals it was.
+pub(crate) fn disturb(body: impl FnOnce(), release: impl FnOnce() + Send) -> usize {
+    extern "C" fn count(_: libc::c_int) {
+        SIGNALS.fetch_add(1, Relaxed);
+    }
+    static SIGNALS: AtomicUsize = AtomicUsize::new(0);
+    // SAFETY: the handler only adds to an atomic; without SA_RESTART a call that waits is interrupted. The
+    // thread that the signals are sent to is here until `scope` ends.
+    let this = unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = count as *const () as usize;
+        libc::sigaction(libc::SIGUSR1, &action, std::ptr::null_mut());
+        libc::pthread_self()
+    };
+    let before = SIGNALS.load(Relaxed);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for _ in 0..50 {
+                let seen = SIGNALS.load(Relaxed);
+                // SAFETY: as above.
+                unsafe { libc::pthread_kill(this, libc::SIGUSR1) };
+                while SIGNALS.load(Relaxed) == seen {
+                    std::thread::yield_now();
+                }
+            }
+            release();
+        });
+        body();
+    });
+    SIGNALS.load(Relaxed) - before
 }
 
 /// Lets a debugger that we start attach to us, where the system restricts that to ancestors.

@@ -3,7 +3,7 @@
 //! | module    | verbs |
 //! |-----------|-------|
 //! | `futex`   | `wait`, `wake`: sleep on a word of shared memory while it has a value |
-//! | `memory`  | `segment`, `read_only`, `allocated`, `give_back`, `reserve_bytes` |
+//! | `memory`  | `segment`, `read_only`, `allocated`, `give_back`, `reserve_bytes`, `growing`, `sealed` |
 //! | `process` | `spawn_self`, `signal`, `reap`, `wait`, `open_handle`: children, held so that ids are never confused |
 //! | `image`   | `main_image`, `later_constructors`: where the program's code lies |
 //! | `born`    | `settle_in`, `close_all_but`: what a fresh child does before anything else |
@@ -11,7 +11,8 @@
 //! | `limits`  | `explain`: what this process may have |
 //! | `core`    | `current_core`, `leave_core`: where a thread runs |
 //! | `socket`  | `pair`, `send`, `receive`: messages with descriptors |
-//! | `events`  | `Poll`, `Alarm`: wait for many handles at once |
+//! | `events`  | `Poll`, `Alarm`, `readable`: wait for many handles at once, or for one |
+//! | `exit`    | `at_exit`, `heed_interrupts`, `random`: the end of this process, and a secret for it |
 
 #[cfg(target_os = "linux")]
 mod linux;

@@ -34,6 +34,19 @@ pub(crate) fn settle_in(parent: u32, dies_with_starter: bool) -> io::Result<bool
 
 extern "C" fn nothing(_: libc::c_int) {}
 
+/// Gives this process the standard streams that it was born without: std's start-up would have. What it opens
+/// next does not become one by accident then.
+pub(crate) fn open_streams() {
+    for stream in 0..=2 {
+        // SAFETY: plain system calls with a constant path. The lowest free number is what open(2) gives.
+        unsafe {
+            if libc::fcntl(stream, libc::F_GETFD) == -1 {
+                libc::open(c"/dev/null".as_ptr(), libc::O_RDWR);
+            }
+        }
+    }
+}
+
 /// Closes what a library opened without close-on-exec in the parent: all but the standard descriptors
 /// and `line`, which is passed on to no program.
 pub(crate) fn close_all_but(line: &impl AsFd) {
@@ -112,7 +125,7 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut 
             if let Some(note) = NOTE.load(Acquire).as_ref() {
                 note.store(1, Release);
             }
-            let text = "\npool: a task overflowed its stack; its worker aborts\n";
+            let text = "\npool: the stack overflowed; the process aborts\n";
             libc::write(2, text.as_ptr().cast(), text.len());
             libc::abort();
         }

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::{check, retry};
+use super::{beside_streams, check, retry};
 
 /// A set of descriptors to wait for.
 #[derive(Debug)]
@@ -13,7 +13,8 @@ pub(crate) struct Poll(OwnedFd);
 impl Poll {
     pub(crate) fn new() -> io::Result<Poll> {
         // SAFETY: a plain system call; the result is checked and owned.
-        unsafe { Ok(Poll(OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?))) }
+        let poll = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
+        Ok(Poll(beside_streams(poll)?))
     }
 
     /// `token` is given back by `wait` while `descriptor` is readable. Closing the descriptor takes it
@@ -44,6 +45,28 @@ impl Poll {
     }
 }
 
+/// Waits until `descriptor` is readable (`true`), for at most `timeout` (`false`): poll(2), again after
+/// every signal.
+pub(crate) fn readable(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) -> bool {
+    let until = timeout.map(|timeout| Instant::now().checked_add(timeout));
+    loop {
+        // Rounded up, as above; a time past the end of time is none.
+        let milliseconds = until.flatten().map_or(-1, |until| {
+            let left = until.saturating_duration_since(Instant::now());
+            left.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(libc::c_int::MAX)
+        });
+        let mut wanted = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one valid pollfd.
+        let count = unsafe { libc::poll(&mut wanted, 1, milliseconds) };
+        if count > 0 {
+            return true;
+        }
+        if until.flatten().is_some_and(|until| until <= Instant::now()) {
+            return false;
+        }
+    }
+}
+
 /// A descriptor that becomes readable when rung.
 #[derive(Debug)]
 pub(crate) struct Alarm(OwnedFd);
@@ -51,14 +74,19 @@ pub(crate) struct Alarm(OwnedFd);
 impl Alarm {
     pub(crate) fn new() -> io::Result<Alarm> {
         // SAFETY: a plain system call; the result is checked and owned.
-        unsafe {
+        let alarm = unsafe {
             let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
-            Ok(Alarm(OwnedFd::from_raw_fd(check(libc::eventfd(0, flags))?)))
-        }
+            OwnedFd::from_raw_fd(check(libc::eventfd(0, flags))?)
+        };
+        Ok(Alarm(beside_streams(alarm)?))
     }
 
     pub(crate) fn from_descriptor(descriptor: OwnedFd) -> Alarm {
         Alarm(descriptor)
+    }
+
+    pub(crate) fn into_descriptor(self) -> OwnedFd {
+        self.0
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Alarm> {

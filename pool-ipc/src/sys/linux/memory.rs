@@ -2,24 +2,43 @@
 
 use std::ffi::CStr;
 use std::fs::File;
-use std::io;
-use std::os::fd::{AsRawFd, FromRawFd};
+use std::io::{self, Write};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
-use super::{check, retry};
+use super::{beside_streams, check, retry};
 
 /// A new segment of `size` bytes. It takes memory only where it is written, and its size is final:
 /// a mapping of it never faults because the other side cut it short.
 pub(crate) fn segment(name: &CStr, size: u64) -> io::Result<File> {
-    // SAFETY: `name` is a valid C string; the result is checked and owned by the `File`.
-    let file = unsafe {
-        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
-        File::from_raw_fd(check(libc::memfd_create(name.as_ptr(), flags))?)
-    };
-    file.set_len(size)?;
-    let seals = libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_SEAL;
-    // SAFETY: a plain fcntl on a descriptor we own.
-    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+    let file = growing(name, size)?;
+    seal(&file, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW)?;
     Ok(file)
+}
+
+/// A new segment of `size` bytes that anybody who has it can make larger or smaller: to be read and
+/// written as a file, not to be mapped beyond what nobody takes away.
+pub(crate) fn growing(name: &CStr, size: u64) -> io::Result<File> {
+    // SAFETY: `name` is a valid C string; the result is checked and owned.
+    let descriptor = unsafe {
+        let flags = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
+        OwnedFd::from_raw_fd(check(libc::memfd_create(name.as_ptr(), flags))?)
+    };
+    let file = File::from(beside_streams(descriptor)?);
+    file.set_len(size)?;
+    Ok(file)
+}
+
+/// A new segment that holds `parts`, one after the other, and that nobody can change.
+pub(crate) fn sealed(name: &CStr, parts: &[&[u8]]) -> io::Result<File> {
+    let mut file = growing(name, 0)?;
+    parts.iter().try_for_each(|part| file.write_all(part))?;
+    seal(&file, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE)?;
+    Ok(file)
+}
+
+fn seal(file: &File, seals: libc::c_int) -> io::Result<()> {
+    // SAFETY: a plain fcntl on a descriptor we own.
+    check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals | libc::F_SEAL_SEAL) }).map(drop)
 }
 
 /// The same segment as a descriptor that can only be mapped for reading.

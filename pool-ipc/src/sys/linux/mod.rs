@@ -3,6 +3,7 @@
 pub(crate) mod born;
 pub(crate) mod core;
 pub(crate) mod events;
+pub(crate) mod exit;
 pub(crate) mod futex;
 pub(crate) mod image;
 pub(crate) mod limits;
@@ -12,6 +13,7 @@ pub(crate) mod setting;
 pub(crate) mod socket;
 
 use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
 /// The result of a system call that returns -1 and sets `errno` when it fails.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -26,4 +28,14 @@ fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
             other => return other,
         }
     }
+}
+
+/// The same descriptor by a number that is none of the standard ones: where the program has closed a standard
+/// stream, the system gives its number to the next who asks, and what is printed would go there.
+fn beside_streams(descriptor: OwnedFd) -> io::Result<OwnedFd> {
+    if descriptor.as_raw_fd() > 2 {
+        return Ok(descriptor);
+    }
+    // SAFETY: a plain system call; the result is checked and owned.
+    unsafe { Ok(OwnedFd::from_raw_fd(check(libc::fcntl(descriptor.as_raw_fd(), libc::F_DUPFD_CLOEXEC, 3))?)) }
 }

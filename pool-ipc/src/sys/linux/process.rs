@@ -6,7 +6,7 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
-use super::{check, retry};
+use super::{beside_streams, check, retry};
 use crate::child::Ended;
 
 /// The running program, whatever has become of its file.
@@ -116,10 +116,11 @@ impl Drop for Attributes {
 /// A handle that names this child for ever, whatever becomes of its id. Readable once it has ended.
 pub(crate) fn open_handle(pid: u32) -> io::Result<OwnedFd> {
     // SAFETY: a plain system call; the result is checked and owned.
-    unsafe {
+    let handle = unsafe {
         let handle = libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) as libc::c_int;
-        Ok(OwnedFd::from_raw_fd(check(handle)?))
-    }
+        OwnedFd::from_raw_fd(check(handle)?)
+    };
+    beside_streams(handle)
 }
 
 /// Ends and reaps a child of this process that has no handle.
@@ -132,6 +133,7 @@ pub(crate) fn abandon(pid: u32) {
 }
 
 pub(crate) const KILL: i32 = libc::SIGKILL;
+pub(crate) const TERMINATE: i32 = libc::SIGTERM;
 
 /// Sends a signal. A child that has ended and was not reaped takes it without effect.
 pub(crate) fn signal(handle: BorrowedFd<'_>, number: i32) -> io::Result<()> {

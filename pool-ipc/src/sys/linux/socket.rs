@@ -4,7 +4,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
-use super::check;
+use super::{beside_streams, check};
 
 /// How many descriptors one message can carry (SCM_MAX_FD).
 pub(crate) const MOST_DESCRIPTORS: usize = 253;
@@ -13,11 +13,12 @@ pub(crate) const MOST_DESCRIPTORS: usize = 253;
 pub(crate) fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     let mut both = [-1; 2];
     // SAFETY: `both` has room for the two descriptors, which are owned from here on.
-    unsafe {
+    let [one, other] = unsafe {
         let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
         check(libc::socketpair(libc::AF_UNIX, kind, 0, both.as_mut_ptr()))?;
-        Ok((OwnedFd::from_raw_fd(both[0]), OwnedFd::from_raw_fd(both[1])))
-    }
+        both.map(|descriptor| OwnedFd::from_raw_fd(descriptor))
+    };
+    Ok((beside_streams(one)?, beside_streams(other)?))
 }
 
 /// Room for the control message of [`MOST_DESCRIPTORS`], aligned as one has to be.

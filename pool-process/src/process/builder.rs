@@ -1,0 +1,131 @@
+//! Configuring and starting a process.
+
+use std::os::fd::AsFd;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use pool_core::{ContextSlot, Error, ErrorKind, Message, Result, TaskFn, single};
+use pool_ipc::birth::{Birth, Setting};
+use pool_ipc::life_line::LifeLine;
+use pool_ipc::parcel::{Parcel, Tray};
+
+use super::life::{Life, prepare_end};
+use super::{Process, Run, child, passed};
+use crate::identity::{Identity, Role, current_process};
+use crate::own::own;
+use crate::pool::StartMethod;
+
+/// Configures a [`Process`].
+#[derive(Debug, Clone, Default)]
+#[must_use = "a process is started by `spawn` or `run`"]
+pub struct ProcessBuilder {
+    name: Option<String>,
+    daemon: bool,
+    start_method: StartMethod,
+}
+
+impl ProcessBuilder {
+    /// The process's name, for errors, records and `current_process` there. Default: `Process-1`, counting the
+    /// processes that this one starts, with the name of this one before it where that is a child itself:
+    /// `Process-1:1`.
+    pub fn name(mut self, name: impl Into<String>) -> ProcessBuilder {
+        self.name = Some(name.into());
+        self
+    }
+
+    /// Whether it ends with this program, however that ends: at a normal end it is killed and not waited for.
+    /// Default: false. Unlike in Python a daemon may have children.
+    pub fn daemon(mut self, daemon: bool) -> ProcessBuilder {
+        self.daemon = daemon;
+        self
+    }
+
+    /// How it is started. Default: [`StartMethod::Spawn`].
+    pub fn start_method(mut self, method: StartMethod) -> ProcessBuilder {
+        self.start_method = method;
+        self
+    }
+
+    /// Starts a process that runs `f(arg)`. It is on its way when this returns; the argument is encoded, and
+    /// this process holds nothing of it any more.
+    ///
+    /// # Errors
+    /// [`Encode`](ErrorKind::Encode) when the argument cannot be encoded; [`Panicked`](ErrorKind::Panicked) when
+    /// that panics; [`InvalidArgument`](ErrorKind::InvalidArgument) for a name with a control character;
+    /// [`Os`](ErrorKind::Os) when the system refuses a process, or this program is one that cannot be executed
+    /// again (the text says why).
+    pub fn spawn<F, A>(self, f: F, arg: A) -> Result<Process<F::Output>>
+    where
+        F: TaskFn<A>,
+        A: Message,
+        F::Output: Message,
+    {
+        let (request, passed) = passed::collect(|| single::request(f, arg));
+        let request = request?;
+        let (slot, context) = match &request.context {
+            None => (ContextSlot::NONE, &[][..]),
+            Some(context) => (ContextSlot::new(0, true), &context.bytes[..]),
+        };
+        let ProcessBuilder { name, daemon, start_method } = self;
+        let name = name.unwrap_or_else(next_name);
+        if name.contains(char::is_control) {
+            let text = "a process's name with a control character; use printable text";
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        let start = || {
+            let parcel = Parcel::pack(request.entry, slot.to_word(), context, request.input.as_slice())?;
+            let tray = Tray::create()?;
+            let identity = Identity {
+                name: name.clone(),
+                role: Role::Process,
+                index: None,
+                daemon,
+                start_method: Some(start_method),
+                parent: None,
+            };
+            let mut descriptors = vec![parcel.as_fd(), tray.as_fd()];
+            descriptors.extend(passed.iter().map(AsFd::as_fd));
+            let birth = Birth {
+                entry: child::live,
+                descriptors: &descriptors,
+                words: &[&identity.to_word()?],
+                setting: &Setting::default(),
+                outlives_starter: !daemon,
+            };
+            let StartMethod::Spawn = start_method;
+            // What a daemon is to die with is the program, and not the thread that happens to start it.
+            let life_line = daemon.then(LifeLine::hold).transpose()?;
+            let child = match &life_line {
+                Some(life_line) => life_line.spawn(&birth)?,
+                None => birth.spawn()?,
+            };
+            Ok(Life::new(name.clone(), child, tray, life_line))
+        };
+        prepare_end();
+        let life = start().map_err(|error: std::io::Error| {
+            Error::new(ErrorKind::Os, format!("cannot start the process {name}: {error}")).with_source(error)
+        })?;
+        let life = Arc::new(life);
+        own().children.add(life.clone());
+        Ok(Process::new(life))
+    }
+
+    /// Starts a process that runs `value`.
+    ///
+    /// # Errors
+    /// As [`spawn`](ProcessBuilder::spawn).
+    pub fn run<V: Run>(self, value: V) -> Result<Process<V::Output>> {
+        self.spawn(|mut value: V| value.run(), value)
+    }
+}
+
+fn next_name() -> String {
+    static COUNT: AtomicUsize = AtomicUsize::new(0);
+    // ORDERING: only uniqueness matters.
+    let number = COUNT.fetch_add(1, Relaxed) + 1;
+    let this = current_process();
+    match this.role() {
+        Role::Main => format!("Process-{number}"),
+        Role::Worker | Role::Process => format!("{}:{number}", this.name()),
+    }
+}

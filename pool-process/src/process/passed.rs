@@ -1,0 +1,119 @@
+//! Descriptors inside the argument of a process.
+//!
+//! A descriptor is a number that means something in one process alone. Inside the argument of a
+//! [`Process`](super::Process) it is encoded as its place in a list that the new process is born with. While an
+//! argument is being encoded, the list is with the thread that encodes it; in the new process it is with the
+//! thread that decodes it.
+
+use std::cell::RefCell;
+use std::ops::{Deref, DerefMut};
+use std::os::fd::{AsFd, OwnedFd};
+
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Something with a descriptor (a listener, a stream, a file, the end of a pipe) inside the argument of a
+/// [`Process`](crate::Process), which gets a copy of the descriptor: both have the same open file.
+///
+/// `T` is any type that shows its descriptor and can be made of one, as `TcpListener`, `UnixStream`, `File`,
+/// `PipeReader` and `OwnedFd` are. Its settings (non-blocking, position) are those of the open file, and
+/// so are common to both.
+///
+/// ```
+/// use pool_process::{Passed, Process};
+/// use std::io::{Read, Write};
+/// use std::net::{TcpListener, TcpStream};
+///
+/// fn greet(listener: Passed<TcpListener>) {
+///     let (mut client, _) = listener.accept().unwrap();
+///     client.write_all(b"hello").unwrap();
+/// }
+///
+/// let listener = TcpListener::bind("127.0.0.1:0")?;
+/// let address = listener.local_addr()?;
+/// let server = Process::spawn(greet, Passed::from(listener))?;
+/// let mut text = String::new();
+/// TcpStream::connect(address)?.read_to_string(&mut text)?;
+/// assert_eq!(text, "hello");
+/// server.join()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// Anywhere else (the argument of a pool's task, a result) it is an [`Encode`](pool_core::ErrorKind::Encode)
+/// error.
+#[derive(Debug)]
+pub struct Passed<T>(T);
+
+impl<T> Passed<T> {
+    /// What is passed.
+    pub fn into_inner(self) -> T {
+        self.0
+    }
+}
+
+impl<T> From<T> for Passed<T> {
+    fn from(thing: T) -> Passed<T> {
+        Passed(thing)
+    }
+}
+
+impl<T> Deref for Passed<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T> DerefMut for Passed<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.0
+    }
+}
+
+thread_local! {
+    /// The descriptors in the argument that this thread encodes; `None`: it encodes none.
+    static GOING: RefCell<Option<Vec<OwnedFd>>> = const { RefCell::new(None) };
+    /// Those that came with the argument of this process, until they are taken.
+    static CAME: RefCell<Vec<Option<OwnedFd>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Encodes by `body`, and gives the descriptors in what it encoded, in order.
+pub(super) fn collect<U>(body: impl FnOnce() -> U) -> (U, Vec<OwnedFd>) {
+    let outer = GOING.replace(Some(Vec::new()));
+    let encoded = body();
+    (encoded, GOING.replace(outer).unwrap_or_default())
+}
+
+/// Has this thread decode with these descriptors.
+pub(super) fn receive(descriptors: Vec<OwnedFd>) {
+    CAME.set(descriptors.into_iter().map(Some).collect());
+}
+
+impl<T: AsFd> Serialize for Passed<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let place = GOING.with_borrow_mut(|going| match going {
+            None => {
+                Err("a descriptor can be passed in the argument of a `Process` and nowhere else".to_owned())
+            }
+            Some(going) => {
+                let copy = self.0.as_fd().try_clone_to_owned();
+                going.push(copy.map_err(|error| format!("a descriptor cannot be passed: {error}"))?);
+                Ok(going.len() as u64 - 1)
+            }
+        });
+        serializer.serialize_u64(place.map_err(S::Error::custom)?)
+    }
+}
+
+impl<'de, T: From<OwnedFd>> Deserialize<'de> for Passed<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Passed<T>, D::Error> {
+        let place = u64::deserialize(deserializer)?;
+        let descriptor = CAME.with_borrow_mut(|came| came.get_mut(usize::try_from(place).ok()?)?.take());
+        match descriptor {
+            Some(descriptor) => Ok(Passed(T::from(descriptor))),
+            None => Err(D::Error::custom("a descriptor that was not passed, or was taken before")),
+        }
+    }
+}
