@@ -9,23 +9,35 @@ mod support;
 use std::hint::black_box;
 use std::io::{BufRead, BufReader};
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 use std::time::Duration;
 
-use pool::{Error, ErrorKind, Exit, Pool, ProcessPool};
+use pool::{Error, ErrorKind, Exit, Pool, ProcessPool, StartMethod};
 use support::{
     Census, Gate, Marks, SIGABRT, SIGKILL, SIGSEGV, Scratch, children, crew, eventually, guarded, is_alive,
-    is_asleep, kill,
+    is_asleep, kill, pool_of,
 };
 
-/// Each test in a program of its own, so that what is left behind can be counted.
+/// Each test on each start method, in a program of its own, so that what is left behind can be counted.
 macro_rules! alone {
     ($($test:ident),+ $(,)?) => {
         mod alone {
-            $(#[test] fn $test() {
-                super::support::alone(concat!(module_path!(), "::", stringify!($test)), super::$test)
+            use super::METHOD;
+
+            $(fn $test(method: pool::StartMethod) {
+                METHOD.set(method).unwrap();
+                super::$test();
             })+
+            crate::support::alone_on_every_start_method!($($test),+);
         }
     };
+}
+
+/// The one of this program.
+static METHOD: OnceLock<StartMethod> = OnceLock::new();
+
+fn method() -> StartMethod {
+    *METHOD.get().unwrap()
 }
 
 alone!(
@@ -74,7 +86,7 @@ fn die_by_signal(_: u64) -> u64 {
 /// Twenty calls, one of which dies; again and again with the same pool.
 fn dies(task: impl Fn(u64) -> u64 + Copy + Send + Sync + 'static, is_it: fn(Exit) -> bool) {
     let before_all = Census::take();
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     let mut alive = pids(&pool, 2);
     let census = Census::settled();
     for run in 0..runs() {
@@ -145,7 +157,7 @@ fn stack_overflow_in_a_thread_of_a_task() {
 }
 
 fn killed_while_idle() {
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     let census = {
         pids(&pool, 2);
         Census::settled()
@@ -170,7 +182,7 @@ fn killed_while_idle() {
 
 fn killed_while_being_born() {
     for _ in 0..runs() {
-        let pool = ProcessPool::new(2).unwrap();
+        let pool = pool_of(method(), 2);
         if let Some(victim) = children().first() {
             kill(*victim, SIGKILL);
         }
@@ -187,7 +199,7 @@ fn killed_while_being_born() {
 
 /// Many short tasks make the pool send several at once; those behind the one that dies are not lost.
 fn killed_with_tasks_behind() {
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     for run in 0..runs() {
         pool.chunk_size(1).map(|x: u64| x, 0..500).unwrap();
         let task = |x: u64| if x.is_multiple_of(100) { die_by_signal(x) } else { x };
@@ -208,7 +220,7 @@ fn killed_with_tasks_behind() {
 }
 
 fn every_worker_killed_at_once() {
-    let pool = ProcessPool::new(3).unwrap();
+    let pool = pool_of(method(), 3);
     for _ in 0..runs() {
         let scratch = Scratch::new();
         let (begun, gate) = (scratch.marks("begun"), scratch.gate("gate"));
@@ -230,7 +242,7 @@ fn every_worker_killed_at_once() {
 
 /// Deaths at any moment: every call ends, with its own result or the death of its own worker.
 fn killed_at_random() {
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     pids(&pool, 2);
     let over = std::sync::atomic::AtomicBool::new(false);
     let over = &over;
@@ -279,7 +291,7 @@ fn killed_at_random() {
 
 fn killed_while_closing() {
     for _ in 0..runs() {
-        let pool = ProcessPool::new(2).unwrap();
+        let pool = pool_of(method(), 2);
         let scratch = Scratch::new();
         let (begun, gate) = (scratch.marks("begun"), scratch.gate("gate"));
         let hold = |(begun, gate): (Marks, Gate)| {
@@ -303,7 +315,7 @@ fn killed_while_closing() {
 }
 
 fn the_only_worker_dies_over_and_over() {
-    let pool = ProcessPool::new(1).unwrap();
+    let pool = pool_of(method(), 1);
     for _ in 0..runs() {
         assert!(pool.apply(die_by_signal, 0).unwrap_err().is_worker_died());
         assert_eq!(pool.apply(|x: u64| x, 5).unwrap(), 5);
@@ -313,7 +325,7 @@ fn the_only_worker_dies_over_and_over() {
 }
 
 fn a_chunk_is_lost_as_a_whole_and_alone() {
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     let task = |x: u64| if x == 12 { die_by_signal(x) } else { x };
     for _ in 0..runs() {
         let results: Vec<_> = pool.chunk_size(5).imap(task, 0..30).collect();
@@ -332,7 +344,7 @@ fn a_chunk_is_lost_as_a_whole_and_alone() {
 }
 
 fn map_names_the_first_item_of_the_lost_chunk() {
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     let task = |x: u64| if x == 12 { die_by_signal(x) } else { x };
     for (size, item) in [(1, 12), (5, 10), (100, 0)] {
         let error = pool.chunk_size(size).map(task, 0..30).unwrap_err();
@@ -343,7 +355,7 @@ fn map_names_the_first_item_of_the_lost_chunk() {
 }
 
 fn a_death_leaves_a_large_result_of_another_alone() {
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     for _ in 0..runs() {
         let large = pool.apply_async(|n: u8| vec![n; 8 << 20], 9);
         let dead = pool.apply_async(die_by_signal, 0);
@@ -361,7 +373,7 @@ fn fragile((tries, deaths): (Marks, u64)) -> u64 {
 }
 
 fn retries_run_the_task_again() {
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     for run in 0..runs() {
         let scratch = Scratch::new();
         let view = pool.retries(2);
@@ -384,7 +396,7 @@ fn retries_run_the_task_again() {
 }
 
 fn retries_are_used_up() {
-    let pool = ProcessPool::new(2).unwrap();
+    let pool = pool_of(method(), 2);
     for retries in 0..3 {
         let scratch = Scratch::new();
         let tries = scratch.marks("tries");
@@ -401,7 +413,7 @@ fn mark_and_panic(tries: Marks) {
 }
 
 fn retries_do_not_repeat_panics() {
-    let pool = ProcessPool::new(1).unwrap();
+    let pool = pool_of(method(), 1);
     let scratch = Scratch::new();
     let tries = scratch.marks("tries");
     assert!(pool.retries(3).apply(mark_and_panic, tries.clone()).unwrap_err().is_panic());
@@ -409,7 +421,7 @@ fn retries_do_not_repeat_panics() {
 }
 
 fn a_pool_that_outlives_its_thread_refills() {
-    let pool = std::thread::spawn(|| ProcessPool::new(2).unwrap()).join().unwrap();
+    let pool = std::thread::spawn(|| pool_of(method(), 2)).join().unwrap();
     let first = pids(&pool, 2);
     kill(first[0], SIGKILL);
     eventually("the dead worker was reaped", || !children().contains(&first[0]));
@@ -427,7 +439,7 @@ fn a_pool_dropped_in_mid_work() {
     let before = Census::take();
     for _ in 0..runs() {
         let scratch = Scratch::new();
-        let pool = ProcessPool::new(2).unwrap();
+        let pool = pool_of(method(), 2);
         let begun = scratch.marks("begun");
         let handles: Vec<_> = (0..10).map(|_| pool.apply_async(for_ever, begun.clone())).collect();
         begun.wait_for(2);
@@ -442,7 +454,7 @@ fn a_pool_dropped_in_mid_work() {
 fn terminate_in_mid_work() {
     for _ in 0..runs() {
         let scratch = Scratch::new();
-        let pool = ProcessPool::new(2).unwrap();
+        let pool = pool_of(method(), 2);
         let begun = scratch.marks("begun");
         let mapped = pool.chunk_size(1).map_async(for_ever, vec![begun.clone(); 10_000]);
         begun.wait_for(2);
@@ -456,7 +468,7 @@ fn terminate_in_mid_work() {
 
 /// Nobody waits in the pool when the worker dies.
 fn callbacks_and_futures_hear_of_a_death() {
-    let pool = ProcessPool::new(1).unwrap();
+    let pool = pool_of(method(), 1);
     for _ in 0..runs() {
         let (sender, heard) = std::sync::mpsc::channel();
         pool.apply_async(die_by_signal, 0).on_error(move |error| sender.send(error.kind()).unwrap());
@@ -476,7 +488,7 @@ const PARENT: &str = "POOL_TEST_PARENT";
 fn parent() {
     let Some(end) = std::env::var_os(PARENT) else { return };
     let scratch = Scratch::new();
-    let pool = ProcessPool::new(3).unwrap();
+    let pool = pool_of(method(), 3);
     let pids = pids(&pool, 3);
     let begun = scratch.marks("begun");
     let _working = pool.map_async(for_ever, vec![begun.clone(); 3]);

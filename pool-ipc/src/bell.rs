@@ -11,8 +11,9 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicU32, Ordering::*};
 use std::time::Duration;
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Advice, MmapOptions, MmapRaw};
 
+use crate::own::Own;
 use crate::sys::{futex, memory};
 
 /// No sleep is longer, so that a bell that was tampered with costs time and nothing else.
@@ -22,7 +23,7 @@ pub const LONGEST: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Bell {
     page: MmapRaw,
-    file: File,
+    file: Own<File>,
 }
 
 const SIZE: usize = 4096;
@@ -45,7 +46,10 @@ impl Bell {
     }
 
     fn map(file: File) -> io::Result<Bell> {
-        Ok(Bell { page: MmapOptions::new().len(SIZE).map_raw(&file)?, file })
+        let page = MmapOptions::new().len(SIZE).map_raw(&file)?;
+        // A fork of this process has nothing to do with this pool.
+        page.advise(Advice::DontFork)?;
+        Ok(Bell { page, file: Own::new(file) })
     }
 
     /// The descriptor to pass to a worker.

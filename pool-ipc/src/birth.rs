@@ -26,7 +26,10 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use crate::child::Child;
 use crate::image::{address_of, identity, name_of};
 use crate::line::{FarEnd, Line};
+use crate::own;
+use crate::start_method::StartMethod;
 use crate::sys::{born, process, setting};
+use crate::{fork_server, life_line};
 
 pub(crate) use order::Order;
 pub use order::Setting;
@@ -59,6 +62,8 @@ pub struct Born {
     pub words: Vec<String>,
     /// The line to the starter.
     pub line: FarEnd,
+    /// How it was started.
+    pub method: StartMethod,
 }
 
 impl Born {
@@ -67,6 +72,15 @@ impl Born {
     pub fn refuse(self, why: &str) -> ! {
         self.line.refuse(why);
         born::exit_now(MISBORN)
+    }
+}
+
+/// Leaves the process with this status. Exit handlers run, but in a process that was forked from one that
+/// has a `main`: they are the parent's, and so is what stands in its buffers.
+pub fn leave(code: i32) -> ! {
+    match StartMethod::of_this_process() {
+        Some(StartMethod::Fork) => born::exit_now(code),
+        _ => std::process::exit(code),
     }
 }
 
@@ -82,33 +96,31 @@ impl Birth<'_> {
     /// The system refuses a process or a descriptor; the program is one that must not be executed again;
     /// the setting has a variable that cannot be.
     pub fn spawn(&self) -> io::Result<Child> {
-        self.prepare_spawn()?.spawn()
+        self.prepare(StartMethod::Spawn, false)?.start()
     }
 
-    /// All of it but the process; that can be started by another thread, whose child it is then.
-    pub(crate) fn prepare_spawn(&self) -> io::Result<Prepared> {
-        let catcher = name_of(on_load as *const () as usize).map_err(|_| {
-            io::Error::new(
-                io::ErrorKind::Unsupported,
-                "this program cannot be re-executed as a worker: the pool is not linked into the main \
-                 program (it is in a shared library, or the program was started through the loader); use \
-                 a ThreadPool here",
-            )
-        })?;
-        let (line, far) = self.order()?;
-        Ok(Prepared {
-            marker: Marker { identity: identity()?, catcher, line: far.as_fd().as_raw_fd() },
-            line,
-            far,
-        })
+    /// All of a birth but the process; another thread can start that, whose child it is then.
+    pub(crate) fn prepare(&self, method: StartMethod, allow_threads: bool) -> io::Result<Prepared> {
+        let marker = match method {
+            StartMethod::Fork if allow_threads => None,
+            StartMethod::Fork => {
+                process::no_foreign_threads()?;
+                None
+            }
+            StartMethod::Spawn | StartMethod::ForkServer => Some((identity()?, catcher()?)),
+        };
+        let (line, far) = self.order(method)?;
+        Ok(Prepared { marker, line, far })
     }
 
     /// A line with the order on it.
-    fn order(&self) -> io::Result<(Line, FarEnd)> {
+    pub(crate) fn order(&self, method: StartMethod) -> io::Result<(Line, FarEnd)> {
         let order = Order {
             entry: name_of(self.entry as usize)?,
             parent: std::process::id(),
             dies_with_starter: !self.outlives_starter,
+            method,
+            default_method: StartMethod::default_method(),
             descriptors: self.descriptors.len() as u64,
             words: self.words.iter().map(|word| (*word).to_owned()).collect(),
             setting: self.setting.clone(),
@@ -117,18 +129,51 @@ impl Birth<'_> {
     }
 }
 
+/// The name of what catches a program that is executed again.
+fn catcher() -> io::Result<u64> {
+    name_of(on_load as *const () as usize).map_err(|_| {
+        io::Error::new(
+            io::ErrorKind::Unsupported,
+            "this program cannot be re-executed as a worker: the pool is not linked into the main program (it \
+             is in a shared library, or the program was started through the loader); use a ThreadPool here",
+        )
+    })
+}
+
 /// A birth that waits for its process.
 pub(crate) struct Prepared {
-    marker: Marker,
+    /// The build and its catcher, for a program that is executed; a fork needs none.
+    marker: Option<(u64, u64)>,
     line: Line,
     far: FarEnd,
 }
 
 impl Prepared {
-    pub(crate) fn spawn(self) -> io::Result<Child> {
-        let pid = process::spawn_self((MARKER, self.marker.to_text()), &[self.far.as_fd()])?;
-        Child::hold(pid, self.line)
+    pub(crate) fn start(self) -> io::Result<Child> {
+        let Prepared { marker, line, far } = self;
+        let Some((identity, catcher)) = marker else { return fork(line, far) };
+        let marker = Marker { identity, catcher, line: far.as_fd().as_raw_fd() };
+        let pid = process::spawn_self((MARKER, marker.to_text()), &[far.as_fd()])?;
+        Child::hold(pid, line)
     }
+}
+
+/// Forks this process: the child goes on with a copy of its memory, and runs the entry.
+fn fork(line: Line, far: FarEnd) -> io::Result<Child> {
+    // What another thread held now, the child could never have.
+    let (server, life_line, mut own) = (fork_server::freeze(), life_line::freeze(), own::list());
+    if let Some(pid) = process::fork()? {
+        drop((server, life_line, own));
+        return Child::hold(pid, line);
+    }
+    own::forked();
+    born::close_own(&mut own, far.as_fd());
+    drop(own);
+    server.forget();
+    life_line.forget();
+    // Nothing may unwind into the parent's frames.
+    let lived = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| be_born(far, || {})));
+    born::exit_now(if lived.is_ok() { 0 } else { 101 })
 }
 
 /// What the environment variable says.
@@ -198,10 +243,12 @@ extern "C" fn on_load(count: c_int, arguments: *const *const c_char, environment
 }
 
 /// Follows the order on the line.
-fn be_born(line: FarEnd, prepare: impl FnOnce()) {
+pub(crate) fn be_born(line: FarEnd, prepare: impl FnOnce()) {
     match grow_up(&line, prepare) {
         Ok(None) => {}
-        Ok(Some((entry, words, descriptors))) => entry(Born { descriptors, words, line }),
+        Ok(Some((order, entry, descriptors))) => {
+            entry(Born { descriptors, words: order.words, line, method: order.method });
+        }
         Err(error) => {
             line.refuse(&error.to_string());
             born::exit_now(MISBORN);
@@ -209,21 +256,21 @@ fn be_born(line: FarEnd, prepare: impl FnOnce()) {
     }
 }
 
-type Grown = (BirthEntry, Vec<String>, Vec<OwnedFd>);
-
 /// What there is to do before the entry runs; `None`: the starter is gone already.
-fn grow_up(line: &FarEnd, prepare: impl FnOnce()) -> io::Result<Option<Grown>> {
+fn grow_up(line: &FarEnd, prepare: impl FnOnce()) -> io::Result<Option<(Order, BirthEntry, Vec<OwnedFd>)>> {
     let (order, descriptors) = line.take_order()?;
     if !born::settle_in(order.parent, order.dies_with_starter)? {
         return Ok(None);
     }
+    order.method.note();
+    order.default_method.set_default();
     setting::apply(&order.setting)?;
     prepare();
     let entry = address_of(order.entry)?;
     // SAFETY: the name was made from a `BirthEntry` by `Birth::order` in a process of the same build, as was
     // checked where this one is not its copy.
     let entry = unsafe { std::mem::transmute::<usize, BirthEntry>(entry) };
-    Ok(Some((entry, order.words, descriptors)))
+    Ok(Some((order, entry, descriptors)))
 }
 
 /// Leaves the process at once, without running exit handlers: for a worker whose pool is gone.

@@ -2,9 +2,10 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::line::Line;
+use crate::own::Own;
 use crate::sys::events::{self, Alarm};
 use crate::sys::process;
 
@@ -23,14 +24,14 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Child {
     pid: u32,
-    handle: OwnedFd,
+    handle: Own<OwnedFd>,
     line: Line,
 }
 
 impl Child {
     pub(crate) fn hold(pid: u32, line: Line) -> io::Result<Child> {
         match process::open_handle(pid) {
-            Ok(handle) => Ok(Child { pid, handle, line }),
+            Ok(handle) => Ok(Child { pid, handle: Own::new(handle), line }),
             Err(error) => {
                 process::abandon(pid);
                 Err(error)
@@ -92,16 +93,7 @@ impl Child {
     /// # Errors
     /// The system cannot wait.
     pub fn wait(&self, timeout: Option<Duration>) -> io::Result<bool> {
-        let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        loop {
-            let left = deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
-            if process::wait(self.handle.as_fd(), left)? {
-                return Ok(true);
-            }
-            if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
-                return Ok(false);
-            }
-        }
+        Ok(events::readable(self.handle.as_fd(), timeout))
     }
 }
 

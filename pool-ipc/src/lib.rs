@@ -5,6 +5,8 @@
 //! - [`bell`]: the word on which a pool's caller sleeps until some worker has replied.
 //! - [`patience`]: how long to spin before sleeping.
 //! - [`line`]: the socket between a child and who started it: its order, commands, why it cannot start.
+//! - [`start_method`]: the ways to turn a birth into a child; [`fork_server`] is one.
+//! - [`own`]: what a forked child must not have of this library.
 //! - [`life_line`]: a thread for births that are to die with the program, and not before.
 //! - [`limits`]: an error of the system that comes of a limit says which.
 //! - [`parcel`]: one call of a function and its outcome, for a process that does nothing else.
@@ -30,6 +32,8 @@ pub mod child;
 #[cfg(not(loom))]
 pub mod exit;
 #[cfg(not(loom))]
+pub mod fork_server;
+#[cfg(not(loom))]
 mod image;
 #[cfg(not(loom))]
 pub mod lane;
@@ -40,11 +44,15 @@ pub mod limits;
 #[cfg(not(loom))]
 pub mod line;
 #[cfg(not(loom))]
+pub mod own;
+#[cfg(not(loom))]
 pub mod parcel;
 #[cfg(not(loom))]
 pub mod patience;
 #[cfg(not(loom))]
 mod segment;
+#[cfg(not(loom))]
+pub mod start_method;
 #[cfg(not(loom))]
 mod sys;
 #[cfg(not(loom))]

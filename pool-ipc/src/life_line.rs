@@ -9,11 +9,13 @@ use std::any::Any;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::mpsc::{Sender, channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
 use crate::birth::Birth;
 use crate::child::Child;
+use crate::own::{self, generation};
+use crate::start_method::StartMethod;
 
 type Job = Box<dyn FnOnce() + Send>;
 
@@ -21,6 +23,7 @@ type Job = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub struct LifeLine {
     jobs: Sender<Job>,
+    generation: u32,
 }
 
 struct State {
@@ -36,19 +39,19 @@ impl LifeLine {
     /// # Errors
     /// The system refuses a thread.
     pub fn hold() -> io::Result<LifeLine> {
-        let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = state();
         let jobs = match &state.thread {
             Some((jobs, _)) => jobs.clone(),
             None => {
                 let (jobs, to_do) = channel::<Job>();
                 let work = move || to_do.into_iter().for_each(|job| job());
-                let thread = thread::Builder::new().name("pool-life-line".to_owned()).spawn(work)?;
+                let thread = own::thread("pool-life-line".to_owned(), work)?;
                 state.thread = Some((jobs.clone(), thread));
                 jobs
             }
         };
         state.users += 1;
-        Ok(LifeLine { jobs })
+        Ok(LifeLine { jobs, generation: generation() })
     }
 
     /// Has the life line start a child by `how`, which must not use the life line itself.
@@ -60,6 +63,9 @@ impl LifeLine {
         how: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (done, answer) = channel::<Result<io::Result<T>, Box<dyn Any + Send>>>();
+        if self.generation != generation() {
+            return Err(gone());
+        }
         let job = Box::new(move || drop(done.send(catch_unwind(AssertUnwindSafe(how)))));
         self.jobs.send(job).map_err(|_| gone())?;
         match answer.recv() {
@@ -74,8 +80,27 @@ impl LifeLine {
     /// # Errors
     /// As [`Birth::spawn`].
     pub fn spawn(&self, birth: &Birth<'_>) -> io::Result<Child> {
-        let prepared = birth.prepare_spawn()?;
-        self.start(move || prepared.spawn())
+        let prepared = birth.prepare(StartMethod::Spawn, false)?;
+        self.start(move || prepared.start())
+    }
+}
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the life line from changing while this process is forked; the child calls [`Frozen::forget`].
+pub(crate) struct Frozen(MutexGuard<'static, State>);
+
+pub(crate) fn freeze() -> Frozen {
+    Frozen(state())
+}
+
+impl Frozen {
+    /// The life line belongs to the parent: this process does not have the thread.
+    pub(crate) fn forget(mut self) {
+        self.0.users = 0;
+        std::mem::forget(self.0.thread.take());
     }
 }
 
@@ -85,15 +110,20 @@ fn gone() -> io::Error {
 
 impl Clone for LifeLine {
     fn clone(&self) -> LifeLine {
-        STATE.lock().unwrap_or_else(PoisonError::into_inner).users += 1;
-        LifeLine { jobs: self.jobs.clone() }
+        if self.generation == generation() {
+            state().users += 1;
+        }
+        LifeLine { jobs: self.jobs.clone(), generation: self.generation }
     }
 }
 
 impl Drop for LifeLine {
     fn drop(&mut self) {
+        if self.generation != generation() {
+            return;
+        }
         let last = {
-            let mut state = STATE.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = state();
             state.users -= 1;
             if state.users == 0 { state.thread.take() } else { None }
         };

@@ -17,6 +17,7 @@ use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::birth::Order;
+use crate::own::Own;
 use crate::sys::{memory, socket};
 
 /// What a child is told after its birth.
@@ -40,11 +41,11 @@ impl Command {
 
 /// The starter's end.
 #[derive(Debug)]
-pub struct Line(OwnedFd);
+pub struct Line(Own<OwnedFd>);
 
 /// The child's end.
 #[derive(Debug)]
-pub struct FarEnd(OwnedFd);
+pub struct FarEnd(Own<OwnedFd>);
 
 /// An order up to this size travels in the message itself, a larger one in a segment.
 const SMALL: usize = 32 << 10;
@@ -71,7 +72,7 @@ impl Line {
         for some in descriptors.chunks(socket::MOST_DESCRIPTORS) {
             socket::send(near.as_fd(), &[MORE_DESCRIPTORS], some)?;
         }
-        Ok((Line(near), FarEnd(far)))
+        Ok((Line(Own::new(near)), FarEnd::new(far)))
     }
 
     /// Sends a command.
@@ -93,7 +94,7 @@ impl Line {
 
 impl FarEnd {
     pub(crate) fn new(descriptor: OwnedFd) -> FarEnd {
-        FarEnd(descriptor)
+        FarEnd(Own::new(descriptor))
     }
 
     /// What this process is to be. It is there already.

@@ -2,7 +2,7 @@
 //! mapping grows with what is put there.
 //!
 //! The segment is sparse and as large as any payload may be; pages exist once they are written. One
-//! side writes a segment, the other maps it read-only, so a stray write of a worker cannot change a
+//! side writes a segment, the other maps it read-only, and no fork of either has it; so a stray write of a worker cannot change a
 //! request, and a reader has to copy before it believes what it read.
 
 use std::ffi::CStr;
@@ -13,6 +13,7 @@ use std::ptr::NonNull;
 
 use memmap2::{Advice, MmapOptions, MmapRaw, RemapOptions};
 
+use crate::own::Own;
 use crate::sys::memory;
 
 /// Where the arena starts; a multiple of the largest page size in use.
@@ -24,7 +25,7 @@ const FIRST: u64 = 1 << 20;
 
 #[derive(Debug)]
 pub(crate) struct Segment {
-    file: File,
+    file: Own<File>,
     head: ManuallyDrop<MmapRaw>,
     keep_head: bool,
     arena: Option<MmapRaw>,
@@ -42,6 +43,8 @@ impl Segment {
         let mut options = MmapOptions::new();
         options.len(head);
         let head = if writable { options.map_raw(&file)? } else { options.map_raw_read_only(&file)? };
+        head.advise(Advice::DontFork)?;
+        let file = Own::new(file);
         Ok(Segment { file, head: ManuallyDrop::new(head), keep_head: false, arena: None, writable })
     }
 
@@ -77,11 +80,12 @@ impl Segment {
                 let mut options = MmapOptions::new();
                 options.offset(ARENA_AT).len(len);
                 let mapped = if self.writable {
-                    options.map_raw(&self.file)
+                    options.map_raw(&*self.file)
                 } else {
-                    options.map_raw_read_only(&self.file)
+                    options.map_raw_read_only(&*self.file)
                 };
                 let mapped = mapped?;
+                mapped.advise(Advice::DontFork)?;
                 // Large payloads fault in far faster by huge pages; without them they only cost more.
                 let _ = mapped.advise(Advice::HugePage);
                 self.arena = Some(mapped);

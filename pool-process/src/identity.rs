@@ -7,8 +7,8 @@ use std::time::Duration;
 use pool_core::{Error, ErrorKind, Result};
 use pool_ipc::{child, exit};
 
+use crate::StartMethod;
 use crate::own::{self, own};
-use crate::pool::StartMethod;
 
 /// What a process of a program is there for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -187,6 +187,9 @@ impl Identity {
         let method = match start_method {
             None => "",
             Some(StartMethod::Spawn) => "spawn",
+            Some(StartMethod::ForkServer) => "forkserver",
+            Some(StartMethod::Fork) => "fork",
+            Some(_) => "",
         };
         let index = index.map_or(String::new(), |index| index.to_string());
         let key: String = auth_key()?.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -209,6 +212,8 @@ impl Identity {
         let daemon = parts.next()? == "daemon";
         let start_method = match parts.next()? {
             "spawn" => Some(StartMethod::Spawn),
+            "forkserver" => Some(StartMethod::ForkServer),
+            "fork" => Some(StartMethod::Fork),
             _ => None,
         };
         let parent = Some(parts.next()?.parse().ok()?);

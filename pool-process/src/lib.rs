@@ -33,5 +33,6 @@ mod worker;
 
 pub use finalize::{Finalizer, at_exit};
 pub use identity::{CurrentProcess, ParentProcess, Role, cpu_count, current_process, parent_process};
-pub use pool::{ProcessPool, ProcessPoolBuilder, StartMethod};
+pub use pool::{ProcessPool, ProcessPoolBuilder};
+pub use pool_ipc::start_method::StartMethod;
 pub use process::{ActiveChild, Passed, Process, ProcessBuilder, Run, StillRunning, active_children};

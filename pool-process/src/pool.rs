@@ -5,7 +5,8 @@ use std::sync::{Arc, mpsc};
 use std::time::{Duration, Instant};
 
 use pool_core::{AnyPool, Backend, Error, ErrorKind, Result, Settings};
-use pool_ipc::limits;
+use pool_ipc::start_method::{StartMethod, Starter};
+use pool_ipc::{limits, own};
 
 use crate::options::Lives;
 use crate::post::Outfit;
@@ -25,8 +26,8 @@ use crate::supervisor::supervise;
 /// # Ok::<(), pool_core::Error>(())
 /// ```
 ///
-/// A worker is this program, executed again and caught before `main`: constructors of the program run in
-/// it, `main` does not. It keeps the standard streams, the environment, the working directory and the
+/// How a worker is started is for you to choose: [`StartMethod`]. By default it is this program, executed
+/// again and caught before `main`: constructors of the program run in it, `main` does not. It keeps the standard streams, the environment, the working directory and the
 /// arguments, and has no other descriptor of the program. It ignores the terminal's Ctrl-C, and it dies
 /// with the program, however that ends.
 ///
@@ -38,26 +39,19 @@ use crate::supervisor::supervise;
 pub struct ProcessPool {
     shared: Arc<Shared>,
     backend: Arc<dyn Backend>,
+    method: StartMethod,
 }
 
 /// How long Drop waits for killed workers to be gone. The system needs milliseconds, unless one hangs in
 /// a device.
 const DROP_GRACE: Duration = Duration::from_secs(10);
 
-/// How a worker process is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-#[non_exhaustive]
-pub enum StartMethod {
-    /// The program is executed again: a clean process that shares nothing with this one.
-    #[default]
-    Spawn,
-}
-
 impl ProcessPool {
     /// A pool of `workers` processes.
     ///
     /// # Errors
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for 0 workers; [`Os`](ErrorKind::Os) when the
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for 0 workers, and for [`StartMethod::Fork`] in a
+    /// program that has other threads; [`Os`](ErrorKind::Os) when the
     /// system refuses a process, or this program is one that cannot be executed again (the text says
     /// why). Of workers that did start, none is left.
     pub fn new(workers: usize) -> Result<ProcessPool> {
@@ -68,6 +62,11 @@ impl ProcessPool {
     pub fn builder() -> ProcessPoolBuilder {
         ProcessPoolBuilder::default()
     }
+
+    /// How its workers are started.
+    pub fn start_method(&self) -> StartMethod {
+        self.method
+    }
 }
 
 /// Configures a [`ProcessPool`].
@@ -75,7 +74,8 @@ impl ProcessPool {
 pub struct ProcessPoolBuilder {
     settings: Settings,
     pub(crate) lives: Lives,
-    start_method: StartMethod,
+    start_method: Option<StartMethod>,
+    allow_fork_with_threads: bool,
 }
 
 impl ProcessPoolBuilder {
@@ -95,9 +95,17 @@ impl ProcessPoolBuilder {
         self
     }
 
-    /// How workers are started. Default: [`StartMethod::Spawn`].
+    /// How workers are started. Default: [`StartMethod::default_method`], which is `Spawn` unless the program
+    /// chose another.
     pub fn start_method(mut self, method: StartMethod) -> ProcessPoolBuilder {
-        self.start_method = method;
+        self.start_method = Some(method);
+        self
+    }
+
+    /// Whether [`StartMethod::Fork`] is used although the program has other threads, whose locks stay locked
+    /// in the workers for ever: see its dangers. Default: no. With other methods it means nothing.
+    pub fn allow_fork_with_threads(mut self, allow: bool) -> ProcessPoolBuilder {
+        self.allow_fork_with_threads = allow;
         self
     }
 
@@ -109,26 +117,30 @@ impl ProcessPoolBuilder {
     pub fn build(self) -> Result<ProcessPool> {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let workers = self.settings.count()?;
-        let StartMethod::Spawn = self.start_method;
+        let method = self.start_method.unwrap_or_else(StartMethod::default_method);
         let initializer = self.lives.initializer()?;
         let name = self.settings.name("ProcessPool", &COUNT)?;
         let Lives { policy, hooks, .. } = self.lives;
         let refused = |error: std::io::Error| {
+            // It is not the system that refuses to fork beside other threads.
+            let kind = match (method, error.kind()) {
+                (StartMethod::Fork, std::io::ErrorKind::Unsupported) => ErrorKind::InvalidArgument,
+                _ => ErrorKind::Os,
+            };
             let error = limits::explain(error);
             let text = format!("cannot start a process pool of {workers}: {error}");
-            Error::new(ErrorKind::Os, text).with_source(error)
+            Error::new(kind, text).with_source(error)
         };
+        let starter = Starter::new(method, self.allow_fork_with_threads).map_err(refused)?;
         let shared = Arc::new(Shared::new(name, workers, policy, initializer, hooks).map_err(refused)?);
         let (started, first) = mpsc::channel();
         // A few ahead, because each takes more descriptors before its worker is born than after.
         let (outfit, outfits) = mpsc::sync_channel(2);
         let supervised = shared.clone();
-        let thread = std::thread::Builder::new()
-            .name(format!("{}-supervisor", shared.name))
-            .spawn(move || supervise(&supervised, outfits.into_iter(), &started))
-            .map_err(refused)?;
+        let supervise = move || supervise(&supervised, starter, outfits.into_iter(), &started);
+        let thread = own::thread(format!("{}-supervisor", shared.name), supervise).map_err(refused)?;
         *lock(&shared.supervisor) = Some(thread);
-        let pool = ProcessPool { backend: shared.clone(), shared };
+        let pool = ProcessPool { backend: shared.clone(), shared, method };
         // While the supervisor starts one worker, this thread makes what the next one needs. When a start
         // has failed, nobody takes it.
         for _ in 0..workers {
@@ -154,6 +166,9 @@ impl AnyPool for ProcessPool {
 
 impl Drop for ProcessPool {
     fn drop(&mut self) {
+        if self.shared.is_foreign() {
+            return;
+        }
         self.shared.terminate();
         if self.shared.gone.wait(Instant::now().checked_add(DROP_GRACE)) {
             self.shared.clean_up();

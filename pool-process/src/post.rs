@@ -9,9 +9,9 @@ use pool_ipc::birth::{Birth, Setting};
 use pool_ipc::child::Child;
 use pool_ipc::lane::{Ends, PoolLane, Request, Returned};
 use pool_ipc::line::Command;
+use pool_ipc::start_method::Starter;
 
 use crate::identity::{Identity, Role};
-use crate::pool::StartMethod;
 use crate::ticket::Ticket;
 use crate::worker;
 
@@ -44,12 +44,13 @@ impl Outfit {
 }
 
 impl Post {
-    /// Starts a worker. The calling thread is its life line.
+    /// Starts a worker. The calling thread is its life line, or that of the fork server.
     pub(crate) fn fill(
         name: String,
         index: usize,
         birth: u64,
         bell: &Bell,
+        starter: &Starter,
         outfit: Outfit,
     ) -> io::Result<Post> {
         let Outfit { lane, ends } = outfit;
@@ -60,7 +61,7 @@ impl Post {
             role: Role::Worker,
             index: Some(index),
             daemon: true,
-            start_method: Some(StartMethod::Spawn),
+            start_method: Some(starter.method()),
             parent: None,
         };
         let birth_of_it = Birth {
@@ -70,7 +71,7 @@ impl Post {
             setting: &Setting::default(),
             outlives_starter: false,
         };
-        let child = birth_of_it.spawn()?;
+        let child = starter.start(&birth_of_it)?;
         Ok(Post {
             lane,
             child,

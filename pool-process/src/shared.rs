@@ -7,9 +7,10 @@ use std::thread::{JoinHandle, Thread};
 use std::time::Instant;
 
 use pool_core::callbacks::Callbacks;
-use pool_core::work::Task;
+use pool_core::work::{End, Task};
 use pool_core::{Backend, EncodedInitializer, Error, ErrorKind, Event, Result, panics};
 use pool_ipc::bell::Bell;
+use pool_ipc::own;
 use pool_ipc::patience::Patience;
 use pool_ipc::watch::Watch;
 
@@ -34,6 +35,8 @@ pub(crate) struct Shared {
     /// Set when the supervisor has seen the last worker out.
     pub(crate) gone: Event,
     pub(crate) supervisor: Mutex<Option<JoinHandle<()>>>,
+    /// Of the process that made the pool. A fork of it has a copy of this, without workers or supervisor.
+    generation: u32,
 }
 
 thread_local! {
@@ -61,6 +64,7 @@ impl Shared {
             callbacks: Arc::default(),
             gone: Event::new(),
             supervisor: Mutex::new(None),
+            generation: own::generation(),
         })
     }
 
@@ -89,6 +93,19 @@ impl Shared {
             self.hooks.call(news, |callback| self.run_callback(callback));
         }
         result
+    }
+
+    /// Whether this process is a fork of the one that made the pool.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.generation != own::generation()
+    }
+
+    fn refuse_foreigners(&self) -> Result<()> {
+        if self.is_foreign() {
+            let text = "the pool belongs to the process that this one is a fork of; make one here";
+            return Err(Error::new(ErrorKind::InvalidArgument, text));
+        }
+        Ok(())
     }
 
     /// Whether a reply is there, as far as can be told without waiting for the lock.
@@ -123,10 +140,14 @@ impl Shared {
 
 impl Backend for Shared {
     fn workers(&self) -> usize {
+        if self.is_foreign() {
+            return 0;
+        }
         lock(&self.hub).scheduler.size()
     }
 
     fn resize(&self, workers: usize) -> Result<()> {
+        self.refuse_foreigners()?;
         self.visit(|hub, now, out| match hub.scheduler.refusal() {
             Some(why) => Err(hub.error_of(why)),
             None => {
@@ -137,43 +158,59 @@ impl Backend for Shared {
     }
 
     fn refusal(&self) -> Option<Error> {
+        if let Err(error) = self.refuse_foreigners() {
+            return Some(error);
+        }
         let hub = lock(&self.hub);
         hub.scheduler.refusal().map(|why| hub.error_of(why))
     }
 
     fn submit(&self, task: Task) {
+        if let Err(error) = self.refuse_foreigners() {
+            return task.end(End::Failed(error));
+        }
         if let Some(ticket) = Ticket::of(task) {
             self.visit(|hub, now, out| hub.submit(ticket, now, out));
         }
     }
 
     fn wait(&self, event: &Event, deadline: Option<Instant>) -> bool {
+        if self.is_foreign() {
+            return event.wait(deadline);
+        }
         self.wait_for(event, deadline)
     }
 
     fn attend(&self) {
-        self.visit(|hub, _, _| hub.attended = true);
+        if !self.is_foreign() {
+            self.visit(|hub, _, _| hub.attended = true);
+        }
     }
 
     fn forget(&self, task: &Task) {
-        self.visit(|hub, now, out| hub.forget(task, now, out));
+        if !self.is_foreign() {
+            self.visit(|hub, now, out| hub.forget(task, now, out));
+        }
     }
 
     fn run_callback(&self, callback: Box<dyn FnOnce() + Send>) {
-        self.callbacks.push(callback, |body| {
-            std::thread::Builder::new().name(format!("{}-callbacks", self.name)).spawn(body)
-        });
+        self.callbacks.push(callback, |body| own::thread(format!("{}-callbacks", self.name), body));
     }
 
     fn close(&self) {
-        self.visit(|hub, now, out| hub.handle(scheduler::Event::Close, now, out));
+        if !self.is_foreign() {
+            self.visit(|hub, now, out| hub.handle(scheduler::Event::Close, now, out));
+        }
     }
 
     fn terminate(&self) {
-        self.visit(|hub, now, out| hub.handle(scheduler::Event::Terminate, now, out));
+        if !self.is_foreign() {
+            self.visit(|hub, now, out| hub.handle(scheduler::Event::Terminate, now, out));
+        }
     }
 
     fn join(&self) -> Result<()> {
+        self.refuse_foreigners()?;
         if self.visit(|hub, _, _| hub.scheduler.phase()) == Phase::Running {
             return Err(Error::new(ErrorKind::StillOpen, "call `close` or `terminate` before `join`"));
         }

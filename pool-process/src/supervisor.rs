@@ -13,6 +13,7 @@ use std::time::Instant;
 
 use pool_ipc::child::Ended;
 use pool_ipc::limits;
+use pool_ipc::start_method::Starter;
 
 use crate::hub::{Hub, TRIM_AFTER};
 use crate::post::{Outfit, Post};
@@ -23,10 +24,11 @@ use crate::shared::Shared;
 /// they are there, or why not.
 pub(crate) fn supervise(
     shared: &Arc<Shared>,
+    starter: Starter,
     outfits: impl Iterator<Item = io::Result<Outfit>>,
     started: &Sender<io::Result<()>>,
 ) {
-    let mut supervisor = Supervisor { shared, births: 0 };
+    let mut supervisor = Supervisor { shared, starter, births: 0 };
     let mut seats = outfits.enumerate();
     let first: io::Result<()> = seats.try_for_each(|(seat, outfit)| supervisor.fill(seat, outfit?));
     if first.is_err() {
@@ -57,11 +59,14 @@ pub(crate) fn supervise(
             }
         }
     }
+    // With it may go the fork server.
+    drop(supervisor);
     shared.gone.set();
 }
 
 struct Supervisor<'a> {
     shared: &'a Arc<Shared>,
+    starter: Starter,
     births: u64,
 }
 
@@ -74,7 +79,7 @@ impl Supervisor<'_> {
     fn fill(&mut self, seat: SeatId, outfit: Outfit) -> io::Result<()> {
         self.births += 1;
         let name = format!("{}-worker-{}", self.shared.name, seat + 1);
-        let post = Post::fill(name, seat, self.births, &self.shared.bell, outfit)?;
+        let post = Post::fill(name, seat, self.births, &self.shared.bell, &self.starter, outfit)?;
         let watch = &self.shared.watch;
         let watched = watch.add(post.child.as_fd(), self.births << 1 | EXIT);
         if let Err(error) = watched.and_then(|()| watch.add(post.lane.alarm(), self.births << 1 | ALARM)) {

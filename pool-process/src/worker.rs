@@ -1,4 +1,4 @@
-//! What a worker process does, from the moment the program was caught before `main`.
+//! What a worker process does, from the moment that it has settled in.
 //!
 //! Two threads: one runs tasks, named as the worker and with a stack as large as a main thread's; the
 //! main thread waits for a command, and when its line ends the pool is gone.
@@ -9,6 +9,7 @@ use pool_ipc::bell::Bell;
 use pool_ipc::birth::{self, Born};
 use pool_ipc::lane::WorkerLane;
 use pool_ipc::line::Command;
+use pool_ipc::own::OwnThread;
 
 use crate::identity::Identity;
 
@@ -16,6 +17,8 @@ use crate::identity::Identity;
 pub(crate) const STACK: usize = 8 << 20;
 
 pub(crate) fn live(mut born: Born) {
+    // This thread is nobody a nested pool that forks would have to fear.
+    let _own = OwnThread::count();
     pool_core::codec::make_room_by(|len| pool_ipc::reserve_bytes(len).unwrap_or_default());
     let (descriptors, words) = (std::mem::take(&mut born.descriptors), std::mem::take(&mut born.words));
     let Ok([requests, replies, alarm, bell]) = <[_; 4]>::try_from(descriptors) else { return };
@@ -39,7 +42,7 @@ pub(crate) fn live(mut born: Born) {
     }
     match born.line.next() {
         // Nothing is in the lane: the task thread sleeps. Exit handlers run.
-        Some(Command::Leave) => std::process::exit(0),
+        Some(Command::Leave) => birth::leave(0),
         None => birth::leave_now(),
     }
 }

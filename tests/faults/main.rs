@@ -60,6 +60,8 @@ macro_rules! faults {
 
 grid! {
     spawn StartMethod::Spawn,
+    fork_server StartMethod::ForkServer,
+    fork StartMethod::Fork,
 }
 
 /// How much of the grid there is: a fault or stage that is added has its row.

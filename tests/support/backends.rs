@@ -2,7 +2,12 @@
 
 use std::sync::OnceLock;
 
+#[cfg(feature = "process")]
+use pool::StartMethod;
 use pool::{Message, Pool, Result, TaskFn};
+
+#[cfg(feature = "process")]
+use super::builder_of;
 
 pub(crate) trait Backend: 'static {
     type Pool: Pool + Send + Sync + 'static;
@@ -26,7 +31,7 @@ pub(crate) trait Backend: 'static {
 }
 
 macro_rules! backend {
-    ($name:ident, $pool:ty, $is_process:literal) => {
+    ($name:ident, $pool:ty, $is_process:literal, $builder:expr) => {
         pub(crate) struct $name;
 
         impl Backend for $name {
@@ -34,11 +39,11 @@ macro_rules! backend {
             const IS_PROCESS: bool = $is_process;
 
             fn make(workers: usize) -> Result<$pool> {
-                <$pool>::new(workers)
+                $builder.workers(workers).build()
             }
 
             fn named(workers: usize, name: &str) -> Result<$pool> {
-                <$pool>::builder().workers(workers).name(name).build()
+                $builder.workers(workers).name(name).build()
             }
 
             fn initialized<F, A>(workers: usize, f: F, arg: A) -> Result<$pool>
@@ -46,11 +51,11 @@ macro_rules! backend {
                 F: TaskFn<A, Output = ()>,
                 A: Message + Clone + Sync,
             {
-                <$pool>::builder().workers(workers).initializer(f, arg).build()
+                $builder.workers(workers).initializer(f, arg).build()
             }
 
             fn of_default_size() -> Result<$pool> {
-                <$pool>::builder().build()
+                $builder.build()
             }
 
             fn shared(workers: usize) -> &'static $pool {
@@ -62,9 +67,13 @@ macro_rules! backend {
 }
 
 #[cfg(feature = "thread")]
-backend!(Thread, pool::ThreadPool, false);
+backend!(Thread, pool::ThreadPool, false, pool::ThreadPool::builder());
 #[cfg(feature = "process")]
-backend!(Process, pool::ProcessPool, true);
+backend!(Process, pool::ProcessPool, true, builder_of(StartMethod::Spawn));
+#[cfg(feature = "process")]
+backend!(ForkServer, pool::ProcessPool, true, builder_of(StartMethod::ForkServer));
+#[cfg(feature = "process")]
+backend!(Fork, pool::ProcessPool, true, builder_of(StartMethod::Fork));
 
 /// Makes a `#[test]` for each backend of functions that are generic over it.
 macro_rules! on_every_backend {
@@ -79,6 +88,20 @@ macro_rules! on_every_backend {
         mod process {
             $(#[test] fn $test() {
                 $crate::support::guarded(super::$test::<$crate::support::Process>)
+            })+
+        }
+        #[cfg(feature = "process")]
+        mod fork_server {
+            $(#[test] fn $test() {
+                $crate::support::guarded(super::$test::<$crate::support::ForkServer>)
+            })+
+        }
+        // Each in a program of its own: tests that run beside it may hold any lock while it forks.
+        #[cfg(feature = "process")]
+        mod fork {
+            $(#[test] fn $test() {
+                let path = concat!(module_path!(), "::", stringify!($test));
+                $crate::support::alone(path, super::$test::<$crate::support::Fork>)
             })+
         }
     };
@@ -100,6 +123,20 @@ macro_rules! alone_on_every_backend {
             $(#[test] fn $test() {
                 let path = concat!(module_path!(), "::", stringify!($test));
                 $crate::support::alone(path, super::$test::<$crate::support::Process>)
+            })+
+        }
+        #[cfg(feature = "process")]
+        mod fork_server {
+            $(#[test] fn $test() {
+                let path = concat!(module_path!(), "::", stringify!($test));
+                $crate::support::alone(path, super::$test::<$crate::support::ForkServer>)
+            })+
+        }
+        #[cfg(feature = "process")]
+        mod fork {
+            $(#[test] fn $test() {
+                let path = concat!(module_path!(), "::", stringify!($test));
+                $crate::support::alone(path, super::$test::<$crate::support::Fork>)
             })+
         }
     };

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::process::children;
+use super::process::all_children;
 
 /// A count of what a process has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Census {
             let kind = target.to_string_lossy().split(":[").next().unwrap_or_default().to_owned();
             *descriptors.entry(kind).or_default() += 1;
         }
-        Census { children: children(), threads, descriptors }
+        Census { children: all_children(), threads, descriptors }
     }
 
     /// Waits until this process has again what it had; fails when it does not come to that.

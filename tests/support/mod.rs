@@ -15,15 +15,15 @@ mod random;
 mod watchdog;
 
 pub(crate) use alone::{alone, alone_within};
-#[cfg(feature = "process")]
-pub(crate) use backends::Process;
 #[cfg(feature = "thread")]
 pub(crate) use backends::Thread;
 pub(crate) use backends::{Backend, alone_on_every_backend, on_every_backend};
+#[cfg(feature = "process")]
+pub(crate) use backends::{Fork, ForkServer, Process};
 pub(crate) use census::Census;
 pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
 #[cfg(feature = "process")]
-pub(crate) use methods::{METHODS, alone_on_every_start_method, alone_on_start_method, pool_of};
+pub(crate) use methods::{METHODS, alone_on_every_start_method, alone_on_start_method, builder_of, pool_of};
 pub(crate) use process::{
     SIGABRT, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM, children, close, descendants, disturb, is_alive, is_asleep,
     is_readable, is_stopped, is_thread_asleep, kill, limit_descriptors, limit_memory, no_core_files,

@@ -157,9 +157,20 @@ pub(super) fn allow_debuggers() {
     };
 }
 
-/// The children of this process, zombies included.
+/// The children of this process, zombies included, but for the fork server.
 pub(crate) fn children() -> Vec<u32> {
+    let mut children = all_children();
+    children.retain(|pid| !is_fork_server(*pid));
+    children
+}
+
+/// The children of this process, zombies included.
+pub(crate) fn all_children() -> Vec<u32> {
     children_of(std::process::id())
+}
+
+pub(crate) fn is_fork_server(pid: u32) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "pool-fork-serve")
 }
 
 fn children_of(pid: u32) -> Vec<u32> {

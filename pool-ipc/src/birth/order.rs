@@ -5,6 +5,8 @@ use std::io;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::PathBuf;
 
+use crate::start_method::StartMethod;
+
 /// What a child has otherwise than its starter. Whatever is not named here stays as it is.
 ///
 /// The child applies it to itself before its entry runs. What cannot be applied ends it, and
@@ -47,6 +49,10 @@ pub(crate) struct Order {
     pub(crate) parent: u32,
     /// It dies with the thread that started it.
     pub(crate) dies_with_starter: bool,
+    /// How the child is started.
+    pub(crate) method: StartMethod,
+    /// What it uses for children of its own.
+    pub(crate) default_method: StartMethod,
     /// How many descriptors belong to it.
     pub(crate) descriptors: u64,
     pub(crate) words: Vec<String>,
@@ -63,9 +69,16 @@ impl Order {
             bytes.extend(text);
         };
         let out = &mut bytes;
-        [self.entry, self.parent.into(), self.dies_with_starter.into(), self.descriptors]
-            .into_iter()
-            .for_each(|field| number(out, field));
+        [
+            self.entry,
+            self.parent.into(),
+            self.dies_with_starter.into(),
+            self.method.number(),
+            self.default_method.number(),
+            self.descriptors,
+        ]
+        .into_iter()
+        .for_each(|field| number(out, field));
         number(out, self.words.len() as u64);
         self.words.iter().for_each(|word| text(out, word.as_bytes()));
         let Setting { environment, directory, niceness, cores, memory } = &self.setting;
@@ -92,7 +105,10 @@ impl Order {
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Order> {
         let mut read = Reader(bytes);
         let (entry, parent) = (read.number()?, read.number()? as u32);
-        let (dies_with_starter, descriptors) = (read.flag()?, read.number()?);
+        let dies_with_starter = read.flag()?;
+        let method = StartMethod::from_number(read.number()?)?;
+        let default_method = StartMethod::from_number(read.number()?)?;
+        let descriptors = read.number()?;
         let words = (0..read.number()?).map(|_| String::from_utf8(read.text()?.to_vec()).ok());
         let words = words.collect::<Option<_>>()?;
         let environment = (0..read.number()?).map(|_| {
@@ -115,7 +131,16 @@ impl Order {
             cores: has_cores.then_some(cores),
             memory: has_memory.then_some(memory),
         };
-        read.0.is_empty().then_some(Order { entry, parent, dies_with_starter, descriptors, words, setting })
+        read.0.is_empty().then_some(Order {
+            entry,
+            parent,
+            dies_with_starter,
+            method,
+            default_method,
+            descriptors,
+            words,
+            setting,
+        })
     }
 }
 
@@ -149,6 +174,8 @@ mod tests {
             entry: 7,
             parent: 8,
             dies_with_starter: true,
+            method: StartMethod::Fork,
+            default_method: StartMethod::Spawn,
             descriptors: 3,
             words: vec![String::new(), "a\u{1f}b:\0c\n".to_owned(), "ü".to_owned()],
             setting: Setting {

@@ -4,9 +4,9 @@
 //! |-----------|-------|
 //! | `futex`   | `wait`, `wake`: sleep on a word of shared memory while it has a value |
 //! | `memory`  | `segment`, `read_only`, `allocated`, `give_back`, `reserve_bytes`, `growing`, `sealed` |
-//! | `process` | `spawn_self`, `signal`, `reap`, `wait`, `open_handle`: children, held so that ids are never confused |
+//! | `process` | `spawn_self`, `fork`, `fork_sibling`, `signal`, `reap`, `open_handle`: children, held so that ids are never confused |
 //! | `image`   | `main_image`, `later_constructors`: where the program's code lies |
-//! | `born`    | `settle_in`, `close_all_but`: what a fresh child does before anything else |
+//! | `born`    | `settle_in`, `close_all_but`, `close_own`: what a fresh child does before anything else |
 //! | `setting` | `apply`: what a child has otherwise than its starter |
 //! | `limits`  | `explain`: what this process may have |
 //! | `core`    | `current_core`, `leave_core`: where a thread runs |

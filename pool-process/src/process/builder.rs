@@ -6,14 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use pool_core::{ContextSlot, Error, ErrorKind, Message, Result, TaskFn, single};
 use pool_ipc::birth::{Birth, Setting};
-use pool_ipc::life_line::LifeLine;
 use pool_ipc::parcel::{Parcel, Tray};
+use pool_ipc::start_method::{StartMethod, Starter};
 
 use super::life::{Life, prepare_end};
 use super::{Process, Run, child, passed};
 use crate::identity::{Identity, Role, current_process};
 use crate::own::own;
-use crate::pool::StartMethod;
 
 /// Configures a [`Process`].
 #[derive(Debug, Clone, Default)]
@@ -21,7 +20,8 @@ use crate::pool::StartMethod;
 pub struct ProcessBuilder {
     name: Option<String>,
     daemon: bool,
-    start_method: StartMethod,
+    start_method: Option<StartMethod>,
+    allow_fork_with_threads: bool,
 }
 
 impl ProcessBuilder {
@@ -40,9 +40,16 @@ impl ProcessBuilder {
         self
     }
 
-    /// How it is started. Default: [`StartMethod::Spawn`].
+    /// How it is started. Default: [`StartMethod::default_method`].
     pub fn start_method(mut self, method: StartMethod) -> ProcessBuilder {
-        self.start_method = method;
+        self.start_method = Some(method);
+        self
+    }
+
+    /// Whether [`StartMethod::Fork`] is used although the program has other threads: see its dangers.
+    /// Default: no.
+    pub fn allow_fork_with_threads(mut self, allow: bool) -> ProcessBuilder {
+        self.allow_fork_with_threads = allow;
         self
     }
 
@@ -66,7 +73,8 @@ impl ProcessBuilder {
             None => (ContextSlot::NONE, &[][..]),
             Some(context) => (ContextSlot::new(0, true), &context.bytes[..]),
         };
-        let ProcessBuilder { name, daemon, start_method } = self;
+        let ProcessBuilder { name, daemon, start_method, allow_fork_with_threads } = self;
+        let method = start_method.unwrap_or_else(StartMethod::default_method);
         let name = name.unwrap_or_else(next_name);
         if name.contains(char::is_control) {
             let text = "a process's name with a control character; use printable text";
@@ -80,7 +88,7 @@ impl ProcessBuilder {
                 role: Role::Process,
                 index: None,
                 daemon,
-                start_method: Some(start_method),
+                start_method: Some(method),
                 parent: None,
             };
             let mut descriptors = vec![parcel.as_fd(), tray.as_fd()];
@@ -92,14 +100,13 @@ impl ProcessBuilder {
                 setting: &Setting::default(),
                 outlives_starter: !daemon,
             };
-            let StartMethod::Spawn = start_method;
             // What a daemon is to die with is the program, and not the thread that happens to start it.
-            let life_line = daemon.then(LifeLine::hold).transpose()?;
-            let child = match &life_line {
-                Some(life_line) => life_line.spawn(&birth)?,
-                None => birth.spawn()?,
+            let starter = match daemon {
+                true => Starter::on_life_line(method, allow_fork_with_threads)?,
+                false => Starter::new(method, allow_fork_with_threads)?,
             };
-            Ok(Life::new(name.clone(), child, tray, life_line))
+            let child = starter.start(&birth)?;
+            Ok(Life::new(name.clone(), child, tray, daemon, starter))
         };
         prepare_end();
         let life = start().map_err(|error: std::io::Error| {

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use pool_core::{Error, ErrorKind, Exit, Worker};
 use pool_ipc::child::{self, Child, Ended};
-use pool_ipc::life_line::LifeLine;
 use pool_ipc::parcel::Tray;
+use pool_ipc::start_method::Starter;
 use pool_ipc::{birth, exit};
 
 use super::about_a_life;
@@ -26,8 +26,8 @@ pub(crate) struct Life {
 
 enum State {
     Alive {
-        /// What a daemon was started on is held until its end.
-        _life_line: Option<LifeLine>,
+        /// What it was started by is held until its end: a daemon's life line, a fork server.
+        _starter: Starter,
     },
     Ended {
         how: Ended,
@@ -37,14 +37,8 @@ enum State {
 }
 
 impl Life {
-    pub(crate) fn new(name: String, child: Child, tray: Tray, life_line: Option<LifeLine>) -> Life {
-        Life {
-            name,
-            daemon: life_line.is_some(),
-            child,
-            tray,
-            state: Mutex::new(State::Alive { _life_line: life_line }),
-        }
+    pub(crate) fn new(name: String, child: Child, tray: Tray, daemon: bool, starter: Starter) -> Life {
+        Life { name, daemon, child, tray, state: Mutex::new(State::Alive { _starter: starter }) }
     }
 
     /// How it ended, if it has. Reaps it.

@@ -1,7 +1,8 @@
 //! What a fresh worker does before anything else, because std's own start-up has not run.
 
+use std::collections::BTreeSet;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 
 use super::check;
@@ -62,6 +63,19 @@ pub(crate) fn close_all_but(line: &impl AsFd) {
         }
         libc::fcntl(line, libc::F_SETFD, libc::FD_CLOEXEC);
     }
+}
+
+/// In a fork: closes this library's descriptors but `line`, and forgets whose stack was looked after.
+pub(crate) fn close_own(own: &mut BTreeSet<RawFd>, line: BorrowedFd<'_>) {
+    NOTE.store(std::ptr::null_mut(), Relaxed);
+    own.retain(|own| {
+        let keep = *own == line.as_raw_fd();
+        if !keep {
+            // SAFETY: it is the copy of a descriptor whose owner, in this copy of the memory, is never used.
+            unsafe { libc::close(*own) };
+        }
+        keep
+    });
 }
 
 /// The guard area of the task thread's stack, for the handler.

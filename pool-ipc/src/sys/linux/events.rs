@@ -5,16 +5,17 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::time::{Duration, Instant};
 
 use super::{beside_streams, check, retry};
+use crate::own::Own;
 
 /// A set of descriptors to wait for.
 #[derive(Debug)]
-pub(crate) struct Poll(OwnedFd);
+pub(crate) struct Poll(Own<OwnedFd>);
 
 impl Poll {
     pub(crate) fn new() -> io::Result<Poll> {
         // SAFETY: a plain system call; the result is checked and owned.
         let poll = unsafe { OwnedFd::from_raw_fd(check(libc::epoll_create1(libc::EPOLL_CLOEXEC))?) };
-        Ok(Poll(beside_streams(poll)?))
+        Ok(Poll(Own::new(beside_streams(poll)?)))
     }
 
     /// `token` is given back by `wait` while `descriptor` is readable. Closing the descriptor takes it
@@ -34,13 +35,10 @@ impl Poll {
 
     /// Sleeps until a descriptor is ready or `timeout` is over; appends the tokens of the ready ones.
     pub(crate) fn wait(&self, timeout: Option<Duration>, ready: &mut Vec<u64>) {
-        // Rounded up: waking just before a deadline would be a busy loop.
-        let milliseconds = timeout.map_or(-1, |timeout| {
-            timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(libc::c_int::MAX)
-        });
         let mut events = [libc::epoll_event { events: 0, u64: 0 }; 64];
         // SAFETY: `events` is valid for writing that many.
-        let count = unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 64, milliseconds) };
+        let count =
+            unsafe { libc::epoll_wait(self.0.as_raw_fd(), events.as_mut_ptr(), 64, milliseconds(timeout)) };
         ready.extend(events.iter().take(count.max(0) as usize).map(|event| event.u64));
     }
 }
@@ -50,14 +48,11 @@ impl Poll {
 pub(crate) fn readable(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) -> bool {
     let until = timeout.map(|timeout| Instant::now().checked_add(timeout));
     loop {
-        // Rounded up, as above; a time past the end of time is none.
-        let milliseconds = until.flatten().map_or(-1, |until| {
-            let left = until.saturating_duration_since(Instant::now());
-            left.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(libc::c_int::MAX)
-        });
+        // A time past the end of time is none.
+        let left = until.flatten().map(|until| until.saturating_duration_since(Instant::now()));
         let mut wanted = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one valid pollfd.
-        let count = unsafe { libc::poll(&mut wanted, 1, milliseconds) };
+        let count = unsafe { libc::poll(&mut wanted, 1, milliseconds(left)) };
         if count > 0 {
             return true;
         }
@@ -69,7 +64,7 @@ pub(crate) fn readable(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) ->
 
 /// A descriptor that becomes readable when rung.
 #[derive(Debug)]
-pub(crate) struct Alarm(OwnedFd);
+pub(crate) struct Alarm(Own<OwnedFd>);
 
 impl Alarm {
     pub(crate) fn new() -> io::Result<Alarm> {
@@ -78,19 +73,19 @@ impl Alarm {
             let flags = libc::EFD_CLOEXEC | libc::EFD_NONBLOCK;
             OwnedFd::from_raw_fd(check(libc::eventfd(0, flags))?)
         };
-        Ok(Alarm(beside_streams(alarm)?))
+        Ok(Alarm(Own::new(beside_streams(alarm)?)))
     }
 
     pub(crate) fn from_descriptor(descriptor: OwnedFd) -> Alarm {
-        Alarm(descriptor)
+        Alarm(Own::new(descriptor))
     }
 
     pub(crate) fn into_descriptor(self) -> OwnedFd {
-        self.0
+        self.0.into_inner()
     }
 
     pub(crate) fn try_clone(&self) -> io::Result<Alarm> {
-        self.0.try_clone().map(Alarm)
+        Ok(Alarm(Own::new(self.0.try_clone()?)))
     }
 
     pub(crate) fn ring(&self) {
@@ -115,4 +110,10 @@ impl AsFd for Alarm {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
+}
+
+/// Rounded up: waking just before a deadline would be a busy loop.
+fn milliseconds(timeout: Option<Duration>) -> libc::c_int {
+    timeout
+        .map_or(-1, |timeout| timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(libc::c_int::MAX))
 }

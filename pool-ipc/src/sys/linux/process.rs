@@ -1,16 +1,18 @@
 //! Children: posix_spawn(3) of the open image of this program, pidfd_open(2), waitid(2).
 
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
-use std::time::Duration;
+use std::sync::atomic::AtomicU32;
+use std::time::{Duration, Instant};
 
 use super::{beside_streams, check, retry};
 use crate::child::Ended;
+use crate::own;
 
 /// The running program, whatever has become of its file.
-const IMAGE: &std::ffi::CStr = c"/proc/self/exe";
+const IMAGE: &CStr = c"/proc/self/exe";
 
 /// Starts this program again with the arguments it has, the environment it has plus `marker`, and of
 /// its descriptors only the standard ones and `inherited` (by the same numbers).
@@ -145,20 +147,6 @@ pub(crate) fn signal(handle: BorrowedFd<'_>, number: i32) -> io::Result<()> {
     check(result as libc::c_int).map(drop)
 }
 
-/// Waits until the child has ended, `timeout` is over, or a signal came; `true`: it has ended.
-pub(crate) fn wait(handle: BorrowedFd<'_>, timeout: Option<Duration>) -> io::Result<bool> {
-    let mut poll = libc::pollfd { fd: handle.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    // Rounded up: waking just before a deadline would be a busy loop.
-    let milliseconds = timeout
-        .map_or(-1, |timeout| timeout.as_nanos().div_ceil(1_000_000).try_into().unwrap_or(libc::c_int::MAX));
-    // SAFETY: one valid pollfd.
-    match check(unsafe { libc::poll(&mut poll, 1, milliseconds) }) {
-        Ok(count) => Ok(count > 0),
-        Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(false),
-        Err(error) => Err(error),
-    }
-}
-
 /// Reaps this child and no other. `None`: it has not ended. A child that somebody else reaped, or
 /// that the system reaps because the program ignores SIGCHLD, has ended in a way nobody can tell.
 pub(crate) fn reap(handle: BorrowedFd<'_>) -> Option<Ended> {
@@ -189,4 +177,111 @@ pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
     // SAFETY: sysconf has no preconditions.
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) };
     Ok(pages * u64::try_from(page).unwrap_or(4096))
+}
+
+/// fork(3): with the handlers that libraries registered for it. `None` in the child.
+pub(crate) fn fork() -> io::Result<Option<u32>> {
+    // SAFETY: the caller sees to it that the child runs no code that needs another thread.
+    let pid = check(unsafe { libc::fork() })?;
+    Ok((pid != 0).then_some(pid as u32))
+}
+
+/// Forks a child that is a sibling of this process, which has one thread. Its pid is in `born` before it
+/// runs. `None` in the child.
+pub(crate) fn fork_sibling(born: &AtomicU32) -> io::Result<Option<()>> {
+    let flags = libc::CLONE_PARENT | libc::CLONE_PARENT_SETTID | libc::SIGCHLD;
+    let own = OwnTid::ask();
+    let (flags, own_tid) = match own.at {
+        Some(at) => (flags | libc::CLONE_CHILD_SETTID | libc::CLONE_CHILD_CLEARTID, at),
+        None => (flags, 0),
+    };
+    // SAFETY: without CLONE_VM this is a fork; the child goes on with this stack in a copy of the memory. The
+    // kernel writes the pid to `born`, and to the place in the child where its C library keeps it.
+    let pid = unsafe {
+        #[cfg(target_arch = "x86_64")]
+        let last = [own_tid, 0];
+        #[cfg(not(target_arch = "x86_64"))]
+        let last = [0, own_tid];
+        libc::syscall(libc::SYS_clone, flags as libc::c_ulong, 0usize, born.as_ptr(), last[0], last[1])
+    };
+    let pid = check(pid as libc::c_int)?;
+    if pid == 0 {
+        own.restore_robust_list();
+    }
+    Ok((pid != 0).then_some(()))
+}
+
+/// What the C library's own fork does in the child, and a bare system call does not.
+struct OwnTid {
+    /// Where the library keeps the id of this thread.
+    at: Option<usize>,
+    /// The list of locks that the kernel releases when the thread dies.
+    robust: (usize, usize),
+}
+
+impl OwnTid {
+    fn ask() -> OwnTid {
+        let (mut at, mut robust) = (0usize, (0usize, 0usize));
+        // SAFETY: plain system calls that write one word to each of the places given.
+        unsafe {
+            // In musl the place is a lock and no id, and what musl does with an old id is right anyway.
+            if cfg!(target_env = "musl") || libc::prctl(libc::PR_GET_TID_ADDRESS, &raw mut at) != 0 {
+                at = 0;
+            }
+            let failed =
+                libc::syscall(libc::SYS_get_robust_list, 0, &raw mut robust.0, &raw mut robust.1) != 0;
+            if failed {
+                robust = (0, 0);
+            }
+        }
+        OwnTid { at: (at != 0).then_some(at), robust }
+    }
+
+    fn restore_robust_list(&self) {
+        if self.robust.0 != 0 {
+            // SAFETY: the same list at the same place, in the copy of the memory.
+            unsafe { libc::syscall(libc::SYS_set_robust_list, self.robust.0, self.robust.1) };
+        }
+    }
+}
+
+/// Gives this thread a name, for those who list processes, and returns the one it had.
+pub(crate) fn rename(name: &CStr) -> CString {
+    let mut old = [0u8; 17];
+    // SAFETY: the first call writes 16 bytes, the second reads a C string.
+    unsafe {
+        libc::prctl(libc::PR_GET_NAME, old.as_mut_ptr());
+        libc::prctl(libc::PR_SET_NAME, name.as_ptr());
+    }
+    CStr::from_bytes_until_nul(&old).unwrap_or_default().to_owned()
+}
+
+/// How many threads this process has; `None` where the system does not say.
+pub(crate) fn count_threads() -> Option<usize> {
+    Some(std::fs::read_dir("/proc/self/task").ok()?.count())
+}
+
+/// An error when there are threads besides one and this library's own.
+pub(crate) fn no_foreign_threads() -> io::Result<()> {
+    // A thread that was joined is on the system's list for a moment more.
+    const MOMENT: Duration = Duration::from_millis(50);
+    let start = Instant::now();
+    loop {
+        let foreign = count_threads().map(|count| count.saturating_sub(own::threads() + 1));
+        match foreign {
+            Some(0) => return Ok(()),
+            Some(_) if start.elapsed() < MOMENT => std::thread::sleep(Duration::from_millis(1)),
+            _ => {
+                let text = match foreign {
+                    Some(count) => format!(
+                        "this program has other threads ({count}), whose locks would stay locked in a fork for \
+                         ever; fork before they start, use StartMethod::Spawn or ForkServer, or allow it with \
+                         `allow_fork_with_threads(true)`"
+                    ),
+                    None => "the system does not say which threads there are (no /proc?)".to_owned(),
+                };
+                return Err(io::Error::new(io::ErrorKind::Unsupported, text));
+            }
+        }
+    }
 }

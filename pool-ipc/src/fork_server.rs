@@ -1,0 +1,258 @@
+//! A clean process that forks itself on request: workers for the price of a small fork.
+//!
+//! ```text
+//!  program                                          fork server: spawned, one thread
+//!  ForkServer::start
+//!    order ──> line
+//!    the line's far end ──── request ─────────────> clone(CLONE_PARENT) ──> the child: takes its order
+//!    0 or an error number <── answer ──────────────   │                     from the line, settles in, ...
+//!    born: the child's pid <─ a shared word ──────────┘
+//! ```
+//!
+//! CLONE_PARENT makes the child the server's sibling: a child of the program, to be waited for and reaped as any
+//! other. To the kernel its parent is the thread that started the server, the program's
+//! [life line](crate::life_line), and a child that is to die with its starter dies with that.
+//!
+//! The server is started when it is first wanted, kept while anybody holds a [`ForkServer`], and ended with the
+//! last. It has no state worth saving: when it is killed, the next birth starts another. The kernel
+//! writes the child's pid into the shared word before the child runs, so a server that dies between the
+//! fork and its answer leaves no child that nobody knows.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use memmap2::{Advice, MmapOptions, MmapRaw};
+
+use crate::birth::{self, Birth, Born, MISBORN, Setting};
+use crate::child::{Child, Ended};
+use crate::life_line::LifeLine;
+use crate::line::FarEnd;
+use crate::own::{Own, generation};
+use crate::start_method::StartMethod;
+use crate::sys::{born, events, memory, process, socket};
+
+/// A user of the program's fork server, which is there as long as one is.
+#[derive(Debug)]
+pub struct ForkServer {
+    life_line: LifeLine,
+    generation: u32,
+}
+
+struct State {
+    users: usize,
+    server: Option<Server>,
+}
+
+static STATE: Mutex<State> = Mutex::new(State { users: 0, server: None });
+
+struct Server {
+    process: Child,
+    socket: Own<OwnedFd>,
+    born: Word,
+}
+
+/// A fork takes the server a moment. One that does not answer for so long was stopped by somebody.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl ForkServer {
+    /// Takes hold of the server, and starts it if nobody else has.
+    ///
+    /// # Errors
+    /// As [`Birth::spawn`].
+    pub fn hold() -> io::Result<ForkServer> {
+        let life_line = LifeLine::hold()?;
+        let mut state = state();
+        if state.server.is_none() {
+            state.server = Some(Server::start(&life_line)?);
+        }
+        state.users += 1;
+        Ok(ForkServer { life_line, generation: generation() })
+    }
+
+    /// Has the server start a child.
+    ///
+    /// # Errors
+    /// As [`Birth::spawn`]; the server cannot fork, or cannot be started again after it died.
+    pub fn start(&self, birth: &Birth<'_>) -> io::Result<Child> {
+        if self.generation != generation() {
+            return Err(io::Error::other(
+                "this fork server belongs to the process that this one is a fork of",
+            ));
+        }
+        let mut state = state();
+        let (line, far) = birth.order(StartMethod::ForkServer)?;
+        for last in [false, true] {
+            let server = match &mut state.server {
+                Some(server) => server,
+                none => none.insert(Server::start(&self.life_line)?),
+            };
+            match server.fork(&far)? {
+                Some(pid) => return Child::hold(pid, line),
+                None => {
+                    let why = state.server.take().map_or(Ok(Ended::Unknown), Server::dismiss)?;
+                    if last {
+                        return Err(io::Error::other(format!(
+                            "the fork server ends again and again: {why:?}"
+                        )));
+                    }
+                }
+            }
+        }
+        Err(io::Error::other("the fork server ends"))
+    }
+
+    /// The server's process id, for those who look after processes.
+    pub fn pid(&self) -> Option<u32> {
+        state().server.as_ref().map(|server| server.process.pid())
+    }
+}
+
+impl Drop for ForkServer {
+    fn drop(&mut self) {
+        if self.generation != generation() {
+            return;
+        }
+        let mut state = state();
+        state.users -= 1;
+        if state.users == 0
+            && let Some(server) = state.server.take()
+        {
+            let _ = server.dismiss();
+        }
+    }
+}
+
+fn state() -> MutexGuard<'static, State> {
+    STATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Keeps the server from changing while this process is forked; the child calls [`Frozen::forget`].
+pub(crate) struct Frozen(MutexGuard<'static, State>);
+
+pub(crate) fn freeze() -> Frozen {
+    Frozen(state())
+}
+
+impl Frozen {
+    /// The server belongs to the parent. Its descriptors were closed.
+    pub(crate) fn forget(mut self) {
+        self.0.users = 0;
+        std::mem::forget(self.0.server.take());
+    }
+}
+
+impl Server {
+    fn start(life_line: &LifeLine) -> io::Result<Server> {
+        let (socket, far) = socket::pair()?;
+        let segment = memory::segment(c"pool-fork-server", PAGE as u64)?;
+        let born = Word::map(segment.as_fd())?;
+        let descriptors = [far.as_fd(), segment.as_fd()];
+        let setting = Setting::default();
+        let birth = Birth {
+            entry: serve,
+            descriptors: &descriptors,
+            words: &[],
+            setting: &setting,
+            outlives_starter: false,
+        };
+        Ok(Server { process: life_line.spawn(&birth)?, socket: Own::new(socket), born })
+    }
+
+    /// Asks for a child at the far end of a line. `None`: the server is dead, or as good as.
+    fn fork(&mut self, far: &FarEnd) -> io::Result<Option<u32>> {
+        // ORDERING: the server is asked after this, through the kernel.
+        self.born.word().store(0, Relaxed);
+        let mut answer = [0; 4];
+        let asked = socket::send(self.socket.as_fd(), &[FORK], &[far.as_fd()]);
+        let answered = asked.is_ok() && events::readable(self.socket.as_fd(), Some(PATIENCE));
+        let len =
+            if answered { socket::receive(self.socket.as_fd(), &mut answer, false) } else { Ok((0, vec![])) };
+        if !matches!(len, Ok((4, _))) {
+            // After its death the word does not change any more.
+            self.process.kill();
+            self.process.wait(None)?;
+        }
+        match (self.born.word().load(Acquire), i32::from_ne_bytes(answer)) {
+            (0, 0) => Ok(None),
+            (0, error) => Err(io::Error::from_raw_os_error(error)),
+            (pid, _) => Ok(Some(pid)),
+        }
+    }
+
+    /// Ends it, or sees it out. Why it could not start is an error.
+    fn dismiss(self) -> io::Result<Ended> {
+        self.process.kill();
+        self.process.wait(None)?;
+        let ended = self.process.reap().unwrap_or(Ended::Unknown);
+        match (ended, self.process.refusal()) {
+            (Ended::Code(MISBORN), Some(why)) => {
+                Err(io::Error::other(format!("the fork server cannot start: {why}")))
+            }
+            _ => Ok(ended),
+        }
+    }
+}
+
+const FORK: u8 = b'F';
+const PAGE: usize = 4096;
+
+/// Where the kernel notes the pid of a child before it runs.
+struct Word(MmapRaw);
+
+impl Word {
+    fn map(segment: BorrowedFd<'_>) -> io::Result<Word> {
+        let page = MmapOptions::new().len(PAGE).map_raw(segment.as_raw_fd())?;
+        // No child of this process has it.
+        page.advise(Advice::DontFork)?;
+        Ok(Word(page))
+    }
+
+    fn word(&self) -> &AtomicU32 {
+        // SAFETY: the page is mapped writable for as long as `self` lives, and aligned.
+        unsafe { &*self.0.as_mut_ptr().cast::<AtomicU32>() }
+    }
+}
+
+/// The server.
+fn serve(mut born: Born) {
+    if process::count_threads().is_none_or(|count| count > 1) {
+        let why = "a constructor of the program starts a thread, beside which nothing can be forked; use \
+                   StartMethod::Spawn";
+        born.refuse(why);
+    }
+    let descriptors = std::mem::take(&mut born.descriptors);
+    let Ok([requests, segment]) = <[_; 2]>::try_from(descriptors) else { return };
+    let word = match Word::map(segment.as_fd()) {
+        Ok(word) => word,
+        Err(error) => born.refuse(&error.to_string()),
+    };
+    drop(segment);
+    let name = process::rename(c"pool-fork-serve");
+    loop {
+        let mut request = [0];
+        let far = match socket::receive(requests.as_fd(), &mut request, true) {
+            Ok((1, far)) if request[0] == FORK => far.into_iter().next(),
+            _ => born::exit_now(0),
+        };
+        let Some(far) = far else { continue };
+        let error = match process::fork_sibling(word.word()) {
+            Ok(None) => {
+                // The mapping did not come along.
+                std::mem::forget(word);
+                process::rename(&name);
+                drop((requests, born));
+                birth::be_born(FarEnd::new(far), || {});
+                std::process::exit(0);
+            }
+            Ok(Some(())) => 0i32,
+            Err(error) => error.raw_os_error().unwrap_or(libc::EAGAIN),
+        };
+        drop(far);
+        if socket::send(requests.as_fd(), &error.to_ne_bytes(), &[]).is_err() {
+            born::exit_now(0);
+        }
+    }
+}
