@@ -36,6 +36,7 @@
 //! | `join`, `exitcode`, `is_alive`, `terminate`, `kill`, `close`, `sentinel` | the same names on [`Process`]; `join` also gives what the function returned |
 //! | `current_process`, `parent_process`, `active_children`, `cpu_count` | the same names |
 //! | `util.Finalize`, `atexit` | [`at_exit`] |
+//! | `log_to_stderr`, `get_logger` | feature `log`: `log_to_stderr`, `forward_logs` on the builders; the library's records have the target `pool` |
 //! | keyword arguments, `functools.partial` | a tuple or struct as the argument; [`with`] binds a context, [`star`] spreads a tuple |
 //!
 //! # What may cross
@@ -68,6 +69,8 @@ pub use pool_process::{
     ProcessPoolBuilder, Role, Run, StartMethod, StillRunning, active_children, at_exit, cpu_count,
     current_process, parent_process,
 };
+#[cfg(feature = "log")]
+pub use pool_process::{RecordOrigin, log_to_stderr, record_origin};
 #[cfg(feature = "thread")]
 pub use pool_thread::{Scope, ScopedResult, ThreadPool, ThreadPoolBuilder};
 

@@ -112,11 +112,7 @@ const NOT_THERE_YET: &[&str] = &[
     "TestStartMethod.test_set_get",
     "TestStartMethod.test_get_all",
     "MultiProcessingCmdLineMixin.test_basic_script",
-    "_TestSharedMemory.test_shared_memory_cleaned_after_process_termination",
-    "TestResourceTracker.test_resource_tracker",
     "FailingInitializerResourcesTest.test_forkserver",
-    "_TestLogging.test_enable_logging",
-    "_TestLogging.test_filename",
 ];
 
 /// A row of a table.

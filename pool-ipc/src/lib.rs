@@ -9,6 +9,7 @@
 //! - [`own`]: what a forked child must not have of this library.
 //! - [`life_line`]: a thread for births that are to die with the program, and not before.
 //! - [`limits`]: an error of the system that comes of a limit says which.
+//! - [`packets`]: messages one way, for what a child has to tell and nobody waits for.
 //! - [`parcel`]: one call of a function and its outcome, for a process that does nothing else.
 //! - [`exit`]: what runs when this process ends.
 //! - [`child`] and [`watch`]: killing, reaping, and waiting for many children and alarms at once.
@@ -45,6 +46,8 @@ pub mod limits;
 pub mod line;
 #[cfg(not(loom))]
 pub mod own;
+#[cfg(not(loom))]
+pub mod packets;
 #[cfg(not(loom))]
 pub mod parcel;
 #[cfg(not(loom))]

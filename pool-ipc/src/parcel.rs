@@ -20,6 +20,7 @@ use std::os::unix::fs::FileExt;
 use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use crate::image::{self, Entry};
+use crate::own::Own;
 use crate::sync::AtomicU32;
 use crate::sys::{born, memory};
 
@@ -104,7 +105,7 @@ const CONTENT: u64 = 4096;
 
 /// Where a child leaves its outcome, from the parent's side.
 #[derive(Debug)]
-pub struct Tray(File);
+pub struct Tray(Own<File>);
 
 impl Tray {
     /// An empty tray.
@@ -112,7 +113,7 @@ impl Tray {
     /// # Errors
     /// The system refuses a segment.
     pub fn create() -> io::Result<Tray> {
-        memory::growing(c"pool-result", CONTENT).map(Tray)
+        Ok(Tray(Own::new(memory::growing(c"pool-result", CONTENT)?)))
     }
 
     /// The outcome, if the child left one. To be called when the child has ended.

@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::AsFd;
 use std::sync::{Arc, Mutex};
-use std::thread;
 
+use pool_ipc::own;
 use pool_ipc::watch::Watch;
 
 use crate::own::lock;
@@ -43,7 +43,7 @@ impl Keeper {
                 let watch = Arc::new(Watch::new()?);
                 let watched = watch.clone();
                 // It takes the lock before it looks at what there is to do.
-                thread::Builder::new().name(self.name.to_owned()).spawn(move || self.work(&watched))?;
+                own::thread(self.name.to_owned(), move || self.work(&watched))?;
                 none.insert(AtWork { watch, kept: HashMap::new(), next: 0 })
             }
         };

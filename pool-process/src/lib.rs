@@ -19,6 +19,7 @@ mod hub;
 mod identity;
 mod keeper;
 mod listening;
+mod logs;
 mod options;
 mod own;
 mod pool;
@@ -33,6 +34,8 @@ mod worker;
 
 pub use finalize::{Finalizer, at_exit};
 pub use identity::{CurrentProcess, ParentProcess, Role, cpu_count, current_process, parent_process};
+#[cfg(feature = "log")]
+pub use logs::{RecordOrigin, log_to_stderr, record_origin};
 pub use pool::{ProcessPool, ProcessPoolBuilder};
 pub use pool_ipc::start_method::StartMethod;
 pub use process::{ActiveChild, Passed, Process, ProcessBuilder, Run, StillRunning, active_children};

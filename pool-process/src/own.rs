@@ -22,6 +22,9 @@ pub(crate) struct Own {
     pub(crate) finalizers: Finalizers,
     /// Reaps children as soon as they end, whoever holds their handles.
     pub(crate) reaper: Keeper,
+    /// Hears the records of children.
+    #[cfg(feature = "log")]
+    pub(crate) logs: Keeper,
     next: OnceLock<Box<Own>>,
 }
 
@@ -34,6 +37,8 @@ impl Own {
             children: Children::new(),
             finalizers: Finalizers::new(),
             reaper: Keeper::new("pool-reaper"),
+            #[cfg(feature = "log")]
+            logs: Keeper::new("pool-logs"),
             next: OnceLock::new(),
         }
     }

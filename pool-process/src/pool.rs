@@ -76,6 +76,7 @@ pub struct ProcessPoolBuilder {
     pub(crate) lives: Lives,
     start_method: Option<StartMethod>,
     allow_fork_with_threads: bool,
+    forward_logs: bool,
 }
 
 impl ProcessPoolBuilder {
@@ -92,6 +93,14 @@ impl ProcessPoolBuilder {
     /// counting the program's process pools.
     pub fn name(mut self, name: impl Into<String>) -> ProcessPoolBuilder {
         self.settings.name = Some(name.into());
+        self
+    }
+
+    /// Whether records that workers make with the crate `log` go to this program's logger, as
+    /// [`ProcessBuilder::forward_logs`](crate::ProcessBuilder::forward_logs) says of a process. Default: false.
+    #[cfg(feature = "log")]
+    pub fn forward_logs(mut self, forward: bool) -> ProcessPoolBuilder {
+        self.forward_logs = forward;
         self
     }
 
@@ -132,7 +141,9 @@ impl ProcessPoolBuilder {
             Error::new(kind, text).with_source(error)
         };
         let starter = Starter::new(method, self.allow_fork_with_threads).map_err(refused)?;
-        let shared = Arc::new(Shared::new(name, workers, policy, initializer, hooks).map_err(refused)?);
+        let mut shared = Shared::new(name, workers, policy, initializer, hooks).map_err(refused)?;
+        shared.forward_logs = self.forward_logs;
+        let shared = Arc::new(shared);
         let (started, first) = mpsc::channel();
         // A few ahead, because each takes more descriptors before its worker is born than after.
         let (outfit, outfits) = mpsc::sync_channel(2);

@@ -12,6 +12,7 @@ use pool_ipc::line::Command;
 use pool_ipc::start_method::Starter;
 
 use crate::identity::{Identity, Role};
+use crate::logs::Kit;
 use crate::ticket::Ticket;
 use crate::worker;
 
@@ -52,10 +53,12 @@ impl Post {
         bell: &Bell,
         starter: &Starter,
         outfit: Outfit,
+        kit: Kit,
     ) -> io::Result<Post> {
         let Outfit { lane, ends } = outfit;
-        let descriptors =
-            [ends.requests.as_fd(), ends.replies.as_fd(), ends.alarm.as_fd(), bell.descriptor()];
+        let mut descriptors =
+            vec![ends.requests.as_fd(), ends.replies.as_fd(), ends.alarm.as_fd(), bell.descriptor()];
+        descriptors.extend(kit.descriptor());
         let identity = Identity {
             name: name.clone(),
             role: Role::Worker,
@@ -67,11 +70,12 @@ impl Post {
         let birth_of_it = Birth {
             entry: worker::live,
             descriptors: &descriptors,
-            words: &[&identity.to_word()?],
+            words: &[&identity.to_word()?, kit.word()],
             setting: &Setting::default(),
             outlives_starter: false,
         };
         let child = starter.start(&birth_of_it)?;
+        kit.follow(&name, child.pid());
         Ok(Post {
             lane,
             child,

@@ -23,6 +23,8 @@ use crate::ticket::Ticket;
 
 pub(crate) struct Shared {
     pub(crate) name: String,
+    /// Whether workers send their records here.
+    pub(crate) forward_logs: bool,
     hub: Mutex<Hub>,
     hooks: Hooks,
     pub(crate) bell: Arc<Bell>,
@@ -54,6 +56,7 @@ impl Shared {
     ) -> io::Result<Shared> {
         Ok(Shared {
             name,
+            forward_logs: false,
             hub: Mutex::new(Hub::new(workers, policy, initializer, hooks.any())),
             hooks,
             bell: Arc::new(Bell::create()?),

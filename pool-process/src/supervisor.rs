@@ -16,6 +16,7 @@ use pool_ipc::limits;
 use pool_ipc::start_method::Starter;
 
 use crate::hub::{Hub, TRIM_AFTER};
+use crate::logs::{Kit, note};
 use crate::post::{Outfit, Post};
 use crate::scheduler::{Event, SeatId};
 use crate::shared::Shared;
@@ -79,7 +80,9 @@ impl Supervisor<'_> {
     fn fill(&mut self, seat: SeatId, outfit: Outfit) -> io::Result<()> {
         self.births += 1;
         let name = format!("{}-worker-{}", self.shared.name, seat + 1);
-        let post = Post::fill(name, seat, self.births, &self.shared.bell, &self.starter, outfit)?;
+        let kit = Kit::make(self.shared.forward_logs)?;
+        let post = Post::fill(name, seat, self.births, &self.shared.bell, &self.starter, outfit, kit)?;
+        let (name, pid) = (post.name.clone(), post.child.pid());
         let watch = &self.shared.watch;
         let watched = watch.add(post.child.as_fd(), self.births << 1 | EXIT);
         if let Err(error) = watched.and_then(|()| watch.add(post.lane.alarm(), self.births << 1 | ALARM)) {
@@ -93,6 +96,7 @@ impl Supervisor<'_> {
         self.shared.visit(|hub, now, out| {
             hub.born(seat, post, now, out);
         });
+        note(|| format!("{name} has started, pid {pid}"), false);
         Ok(())
     }
 
@@ -107,18 +111,25 @@ impl Supervisor<'_> {
     fn look_after(&mut self, token: u64) {
         let (birth, what) = (token >> 1, token & 1);
         if what == EXIT {
+            let mut seen_out = None;
             self.shared.visit(|hub, now, out| {
                 if let Some((seat, post)) = find(hub, birth) {
                     if let Some(ended) = self.see_out(post) {
+                        seen_out = Some((post.name.clone(), post.child.pid(), ended));
                         hub.exited(seat, ended, now, out);
                     }
                 } else if let Some((number, post)) = hub.leavers.iter().find(|(_, post)| post.birth == birth)
                     && let Some(ended) = self.see_out(post)
                 {
+                    seen_out = Some((post.name.clone(), post.child.pid(), ended));
                     let number = *number;
                     hub.left(number, ended, now, out);
                 }
             });
+            // Not under the lock: the program's logger may do anything.
+            if let Some((name, pid, ended)) = seen_out {
+                note(|| format!("{name} has ended, pid {pid}: {ended:?}"), ended != Ended::Code(0));
+            }
             return;
         }
         self.shared.visit(|hub, now, out| {

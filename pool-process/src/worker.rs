@@ -12,6 +12,7 @@ use pool_ipc::line::Command;
 use pool_ipc::own::OwnThread;
 
 use crate::identity::Identity;
+use crate::logs;
 
 /// As large as a main thread's usually is: a task function is not to know whether it is in `main`.
 pub(crate) const STACK: usize = 8 << 20;
@@ -20,9 +21,12 @@ pub(crate) fn live(mut born: Born) {
     // This thread is nobody a nested pool that forks would have to fear.
     let _own = OwnThread::count();
     pool_core::codec::make_room_by(|len| pool_ipc::reserve_bytes(len).unwrap_or_default());
-    let (descriptors, words) = (std::mem::take(&mut born.descriptors), std::mem::take(&mut born.words));
-    let Ok([requests, replies, alarm, bell]) = <[_; 4]>::try_from(descriptors) else { return };
+    let (mut descriptors, words) = (std::mem::take(&mut born.descriptors), std::mem::take(&mut born.words));
     let Some(name) = words.first().and_then(|word| Identity::assume(word)) else { return };
+    if let Err(why) = logs::install(words.get(1).map_or("", String::as_str), &mut descriptors, 4) {
+        born.refuse(&why);
+    }
+    let Ok([requests, replies, alarm, bell]) = <[_; 4]>::try_from(descriptors) else { return };
     let attached = Bell::attach(bell).and_then(|bell| WorkerLane::attach(requests, replies, alarm, bell));
     let started = attached.and_then(|mut lane| {
         let ready = lane.ready()?;

@@ -4,13 +4,14 @@ use std::process::Stdio;
 
 use pool::{Pool, ProcessPool, at_exit, current_process};
 
-use crate::support::{Gate, Marks, SIGKILL, Scratch, eventually, is_alive};
+use crate::support::{Gate, Marks, SIGKILL, SIGTERM, Scratch, descendants, eventually, is_alive, kill};
 use crate::{Case, on_every_start_method};
 
 on_every_start_method!(
     at_a_normal_end_the_program_waits_for_its_processes,
     at_a_normal_end_daemons_are_killed,
     when_the_program_is_killed_daemons_die_and_the_others_go_on,
+    a_program_that_is_terminated_leaves_no_segment,
     finalizers_run_at_the_end_in_their_order,
     a_process_runs_its_own_finalizers_and_no_others,
     a_worker_runs_its_finalizers_when_it_leaves,
@@ -90,7 +91,7 @@ fn when_the_program_is_killed_daemons_die_and_the_others_go_on(case: Case) {
     eventually("the program started its processes", || pids.exists());
     let pids = std::fs::read_to_string(pids).unwrap();
     let (daemon, other) = (number(&pids, "daemon="), number(&pids, "other="));
-    crate::support::kill(program.id(), SIGKILL);
+    kill(program.id(), SIGKILL);
     program.wait().unwrap();
     eventually("the daemon died", || !is_alive(daemon));
     assert!(is_alive(other));
@@ -99,6 +100,28 @@ fn when_the_program_is_killed_daemons_die_and_the_others_go_on(case: Case) {
     files.done.wait_for(1);
     eventually("the other ended", || !is_alive(other));
     assert_eq!(files.done.count(), 1);
+}
+
+fn a_program_that_is_terminated_leaves_no_segment(case: Case) {
+    let (scratch, mut program) = case.program(|folder| {
+        let files = Files::of(&folder);
+        let pool = ProcessPool::builder().workers(2).start_method(case.method).build().unwrap();
+        let _large = pool.apply(|bytes: Vec<u8>| bytes, vec![1; 1 << 20]).unwrap();
+        let _daemon = case.builder().daemon(true).spawn(work, files.argument()).unwrap();
+        files.begun.wait_for(1);
+        folder.marks("ready").add();
+        folder.gate("never").wait();
+    });
+    let mut program = program.stdout(Stdio::null()).spawn().unwrap();
+    scratch.marks("ready").wait_for(1);
+    let all = descendants(program.id());
+    assert!(all.len() >= 3);
+    kill(program.id(), SIGTERM);
+    program.wait().unwrap();
+    eventually("workers and daemon died with it", || !all.iter().any(|pid| is_alive(*pid)));
+    // Segments have no names; what a name could be left in is empty, or has nothing of ours.
+    let names = std::fs::read_dir("/dev/shm").into_iter().flatten().flatten().map(|file| file.file_name());
+    assert!(!names.into_iter().any(|name| name.to_string_lossy().contains("pool")));
 }
 
 fn finalizers_run_at_the_end_in_their_order(case: Case) {

@@ -11,7 +11,7 @@
 //! | `limits`  | `explain`: what this process may have |
 //! | `core`    | `current_core`, `leave_core`: where a thread runs |
 //! | `socket`  | `pair`, `send`, `receive`: messages with descriptors |
-//! | `events`  | `Poll`, `Alarm`, `readable`: wait for many handles at once, or for one |
+//! | `events`  | `Poll`, `Alarm`, `readable`, `writable`: wait for many handles at once, or for one |
 //! | `exit`    | `at_exit`, `heed_interrupts`, `random`: the end of this process, and a secret for it |
 
 #[cfg(target_os = "linux")]

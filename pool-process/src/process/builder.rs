@@ -12,6 +12,7 @@ use pool_ipc::start_method::{StartMethod, Starter};
 use super::life::{Life, prepare_end};
 use super::{Process, Run, child, passed};
 use crate::identity::{Identity, Role, current_process};
+use crate::logs::{Kit, note};
 use crate::own::own;
 
 /// Configures a [`Process`].
@@ -22,6 +23,7 @@ pub struct ProcessBuilder {
     daemon: bool,
     start_method: Option<StartMethod>,
     allow_fork_with_threads: bool,
+    forward_logs: bool,
 }
 
 impl ProcessBuilder {
@@ -53,6 +55,23 @@ impl ProcessBuilder {
         self
     }
 
+    /// Whether records that it makes with the crate `log` go to this program's logger, with the place where
+    /// they were made, and as [`record_origin`](crate::record_origin) the process and thread. Default: false.
+    ///
+    /// Records of one thread keep their order. A process whose records are not taken in waits for that, at most a
+    /// second, and then goes on; what it could not send is counted, and a warning says how many were lost. What was
+    /// sent arrives, also when the process has died since. Its level is that which the program had when it was
+    /// started. Events of the crate `tracing` are forwarded where its feature `log` is on and the process sets no
+    /// subscriber.
+    ///
+    /// Where the process has a logger already (under a start method by which it has the program's memory, or
+    /// because a constructor made one) it cannot start, and says so.
+    #[cfg(feature = "log")]
+    pub fn forward_logs(mut self, forward: bool) -> ProcessBuilder {
+        self.forward_logs = forward;
+        self
+    }
+
     /// Starts a process that runs `f(arg)`. It is on its way when this returns; the argument is encoded, and
     /// this process holds nothing of it any more.
     ///
@@ -73,7 +92,7 @@ impl ProcessBuilder {
             None => (ContextSlot::NONE, &[][..]),
             Some(context) => (ContextSlot::new(0, true), &context.bytes[..]),
         };
-        let ProcessBuilder { name, daemon, start_method, allow_fork_with_threads } = self;
+        let ProcessBuilder { name, daemon, start_method, allow_fork_with_threads, forward_logs } = self;
         let method = start_method.unwrap_or_else(StartMethod::default_method);
         let name = name.unwrap_or_else(next_name);
         if name.contains(char::is_control) {
@@ -91,12 +110,14 @@ impl ProcessBuilder {
                 start_method: Some(method),
                 parent: None,
             };
+            let kit = Kit::make(forward_logs)?;
             let mut descriptors = vec![parcel.as_fd(), tray.as_fd()];
+            descriptors.extend(kit.descriptor());
             descriptors.extend(passed.iter().map(AsFd::as_fd));
             let birth = Birth {
                 entry: child::live,
                 descriptors: &descriptors,
-                words: &[&identity.to_word()?],
+                words: &[&identity.to_word()?, kit.word()],
                 setting: &Setting::default(),
                 outlives_starter: !daemon,
             };
@@ -106,6 +127,7 @@ impl ProcessBuilder {
                 false => Starter::new(method, allow_fork_with_threads)?,
             };
             let child = starter.start(&birth)?;
+            kit.follow(&name, child.pid());
             Ok(Life::new(name.clone(), child, tray, daemon, starter))
         };
         prepare_end();
@@ -113,6 +135,7 @@ impl ProcessBuilder {
             Error::new(ErrorKind::Os, format!("cannot start the process {name}: {error}")).with_source(error)
         })?;
         let life = Arc::new(life);
+        note(|| format!("{} has started, pid {}", life.name, life.child.pid()), false);
         own().children.add(life.clone());
         Ok(Process::new(life))
     }

@@ -12,6 +12,7 @@ use pool_ipc::parcel::{Call, Outbox};
 
 use super::passed;
 use crate::identity::Identity;
+use crate::logs;
 use crate::worker::STACK;
 
 /// The exit status after a panic: that of a Rust program that panics.
@@ -23,6 +24,9 @@ pub(super) fn live(mut born: Born) {
     pool_core::codec::make_room_by(|len| pool_ipc::reserve_bytes(len).unwrap_or_default());
     let mut descriptors = std::mem::take(&mut born.descriptors);
     let Some(name) = born.words.first().and_then(|word| Identity::assume(word)) else { return };
+    if let Err(why) = logs::install(born.words.get(1).map_or("", String::as_str), &mut descriptors, 2) {
+        born.refuse(&why);
+    }
     let passed = descriptors.split_off(descriptors.len().min(2));
     let Ok([parcel, tray]) = <[_; 2]>::try_from(descriptors) else { return };
     // Unlike a worker it may outlive the program, and then Ctrl-C is how to end it.

@@ -12,6 +12,7 @@ use pool_ipc::{birth, exit};
 
 use super::about_a_life;
 use crate::keeper::Kept;
+use crate::logs::note;
 use crate::own::{lock, own};
 
 /// One child, shared by its handle, the list of children and the reaper.
@@ -52,6 +53,9 @@ impl Life {
         let alive = std::mem::replace(&mut *state, State::Ended { how, refusal });
         drop(state);
         own().children.remove(self);
+        let exit = self.exit(how);
+        let text = || format!("{} has ended, pid {}: {exit}", self.name, self.child.pid());
+        note(text, !matches!(exit, Exit::Code(0)));
         // The last daemon lets go of the life line, which waits for its thread: not under a lock.
         drop(alive);
         Some(how)

@@ -43,14 +43,23 @@ impl Poll {
     }
 }
 
-/// Waits until `descriptor` is readable (`true`), for at most `timeout` (`false`): poll(2), again after
-/// every signal.
+/// Waits until `descriptor` is readable (`true`), for at most `timeout` (`false`).
 pub(crate) fn readable(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) -> bool {
+    ready(descriptor, libc::POLLIN, timeout)
+}
+
+/// Waits until `descriptor` has room (`true`), for at most `timeout` (`false`).
+pub(crate) fn writable(descriptor: BorrowedFd<'_>, timeout: Duration) -> bool {
+    ready(descriptor, libc::POLLOUT, Some(timeout))
+}
+
+/// poll(2), again after every signal.
+fn ready(descriptor: BorrowedFd<'_>, events: libc::c_short, timeout: Option<Duration>) -> bool {
     let until = timeout.map(|timeout| Instant::now().checked_add(timeout));
     loop {
         // A time past the end of time is none.
         let left = until.flatten().map(|until| until.saturating_duration_since(Instant::now()));
-        let mut wanted = libc::pollfd { fd: descriptor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        let mut wanted = libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 };
         // SAFETY: one valid pollfd.
         let count = unsafe { libc::poll(&mut wanted, 1, milliseconds(left)) };
         if count > 0 {

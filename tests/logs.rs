@@ -1,0 +1,221 @@
+//! Records that workers and processes make: they arrive with their place and their process, in order; a flood
+//! is bounded; what was sent before a death arrives.
+
+#![cfg(all(feature = "log", target_os = "linux"))]
+
+mod support;
+
+use std::process::Command;
+use std::sync::{Mutex, OnceLock};
+
+use log::{Level, LevelFilter, Log, Metadata, Record};
+use pool::{Pool, Process, ProcessPool, RecordOrigin, record_origin};
+use support::{Gate, Scratch, eventually};
+
+macro_rules! alone {
+    ($($test:ident),+ $(,)?) => {
+        mod alone {
+            $(#[test] fn $test() {
+                super::support::alone(concat!(module_path!(), "::", stringify!($test)), super::$test)
+            })+
+        }
+    };
+}
+
+alone!(
+    records_of_a_process_arrive_with_their_place_and_origin,
+    records_of_workers_arrive_in_their_order,
+    the_level_of_the_program_holds_in_its_children,
+    what_was_sent_before_a_death_arrives,
+    a_flood_that_nobody_takes_in_does_not_hold_a_process_for_ever,
+    the_librarys_own_records_have_its_target,
+    children_print_on_standard_error_as_the_program_does,
+);
+
+/// What the program's logger heard.
+#[derive(Debug, Clone)]
+struct Heard {
+    level: Level,
+    target: String,
+    file: Option<String>,
+    line: Option<u32>,
+    text: String,
+    origin: RecordOrigin,
+    pairs: usize,
+}
+
+#[derive(Default)]
+struct Ear {
+    heard: Mutex<Vec<Heard>>,
+    /// Before it listens.
+    gate: OnceLock<Gate>,
+}
+
+impl Log for Ear {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        if let Some(gate) = self.gate.get() {
+            gate.wait();
+        }
+        self.heard.lock().unwrap().push(Heard {
+            level: record.level(),
+            target: record.target().to_owned(),
+            file: record.file().map(str::to_owned),
+            line: record.line(),
+            text: record.args().to_string(),
+            origin: record_origin(),
+            pairs: record.key_values().count(),
+        });
+    }
+
+    fn flush(&self) {}
+}
+
+/// Listens from now on.
+fn listen(level: LevelFilter) -> &'static Ear {
+    static EAR: OnceLock<Ear> = OnceLock::new();
+    let ear = EAR.get_or_init(Ear::default);
+    log::set_logger(ear).unwrap();
+    log::set_max_level(level);
+    ear
+}
+
+impl Ear {
+    /// Those of this test, once there are so many.
+    fn wait_for(&self, count: usize) -> Vec<Heard> {
+        let ours = || -> Vec<Heard> {
+            let heard = self.heard.lock().unwrap();
+            heard.iter().filter(|heard| heard.target.starts_with("logs")).cloned().collect()
+        };
+        eventually(&format!("{count} records were heard"), || ours().len() >= count);
+        ours()
+    }
+}
+
+fn records_of_a_process_arrive_with_their_place_and_origin() {
+    fn speak(n: u64) -> u32 {
+        log::warn!("{n} is a number");
+        line!() - 1
+    }
+    let ear = listen(LevelFilter::Info);
+    let child = Process::builder().name("speaker").forward_logs(true).spawn(speak, 7).unwrap();
+    let line = child.join().unwrap();
+    let heard = ear.wait_for(1).remove(0);
+    assert_eq!((heard.level, heard.text.as_str()), (Level::Warn, "7 is a number"));
+    assert_eq!((heard.file.as_deref(), heard.line), (Some(file!()), Some(line)));
+    let thread = "speaker".to_owned();
+    assert_eq!(heard.origin, RecordOrigin { process: "speaker".to_owned(), pid: child.pid(), thread });
+    assert_eq!(heard.pairs, 3);
+    assert_eq!(record_origin().process, "MainProcess");
+}
+
+fn records_of_workers_arrive_in_their_order() {
+    fn speak(n: u64) -> u32 {
+        log::info!("{n}");
+        std::process::id()
+    }
+    let ear = listen(LevelFilter::Info);
+    let pool = ProcessPool::builder().workers(2).name("crew").forward_logs(true).build().unwrap();
+    let pids = pool.map(speak, 0..1_000).unwrap();
+    let heard = ear.wait_for(1_000);
+    assert_eq!(heard.len(), 1_000);
+    for worker in ["crew-worker-1", "crew-worker-2"] {
+        let mine = heard.iter().filter(|heard| heard.origin.process == worker);
+        let numbers: Vec<u64> = mine.map(|heard| heard.text.parse().unwrap()).collect();
+        assert!(numbers.is_sorted());
+    }
+    for heard in heard {
+        assert_eq!(heard.origin.pid, pids[heard.text.parse::<usize>().unwrap()]);
+        assert_eq!(heard.origin.thread, heard.origin.process, "the thread of a worker is named as it");
+    }
+}
+
+fn the_level_of_the_program_holds_in_its_children() {
+    fn speak(_: u64) -> bool {
+        log::debug!("not wanted");
+        log::warn!("wanted");
+        log::log_enabled!(Level::Info)
+    }
+    let ear = listen(LevelFilter::Warn);
+    let child = Process::builder().forward_logs(true).spawn(speak, 0).unwrap();
+    assert!(!child.join().unwrap());
+    assert_eq!(ear.wait_for(1).len(), 1);
+    // Without being asked to, a process sends nothing.
+    Process::spawn(speak, 0).unwrap().join().unwrap();
+    assert_eq!(ear.wait_for(1).len(), 1);
+}
+
+fn what_was_sent_before_a_death_arrives() {
+    fn speak_and_die(n: u64) {
+        (0..n).for_each(|n| log::info!("{n}"));
+        std::process::abort();
+    }
+    let ear = listen(LevelFilter::Info);
+    let child = Process::builder().forward_logs(true).spawn(speak_and_die, 100).unwrap();
+    assert!(child.join().unwrap_err().is_process_died());
+    let texts: Vec<_> = ear.wait_for(100).into_iter().map(|heard| heard.text).collect();
+    assert_eq!(texts, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
+}
+
+fn a_flood_that_nobody_takes_in_does_not_hold_a_process_for_ever() {
+    fn flood(count: u64) -> u64 {
+        (0..count).for_each(|n| log::info!("{n} {}", "x".repeat(1_000)));
+        count
+    }
+    let ear = listen(LevelFilter::Info);
+    let scratch = Scratch::new();
+    let gate = ear.gate.get_or_init(|| scratch.gate("gate"));
+    let child = Process::builder().forward_logs(true).spawn(flood, 50_000).unwrap();
+    // The logger stands still: the process goes on all the same, and its records take no memory here.
+    assert_eq!(child.join().unwrap(), 50_000);
+    gate.open();
+    let heard = ear.wait_for(1);
+    assert!(heard[0].text.starts_with("0 ") && heard.len() < 50_000);
+}
+
+fn die(_: ()) {
+    std::process::abort();
+}
+
+fn the_librarys_own_records_have_its_target() {
+    let ear = listen(LevelFilter::Debug);
+    let own = |level, text: &str| {
+        let heard = ear.heard.lock().unwrap();
+        heard.iter().any(|heard| heard.target == "pool" && heard.level == level && heard.text.contains(text))
+    };
+    Process::builder().name("short").spawn(|()| (), ()).unwrap().join().unwrap();
+    eventually("it started", || own(Level::Debug, "short has started"));
+    eventually("it ended", || own(Level::Debug, "short has ended"));
+    let _ = Process::builder().name("fragile").spawn(die, ()).unwrap().join();
+    eventually("it died", || own(Level::Warn, "fragile has ended"));
+    let pool = ProcessPool::builder().workers(1).name("crew").build().unwrap();
+    assert!(pool.apply(die, ()).is_err());
+    eventually("the worker died", || own(Level::Warn, "crew-worker-1 has ended"));
+    eventually("another started", || own(Level::Debug, "crew-worker-1 has started"));
+}
+
+fn children_print_on_standard_error_as_the_program_does() {
+    const SPEAK: &str = "POOL_TEST_SPEAK";
+    if std::env::var_os(SPEAK).is_some() {
+        pool::log_to_stderr(LevelFilter::Info).unwrap();
+        assert!(pool::log_to_stderr(LevelFilter::Info).is_err(), "it has one now");
+        log::info!("from the program");
+        let speak = |()| log::warn!("from a process");
+        Process::builder().name("reader").spawn(speak, ()).unwrap().join().unwrap();
+        return;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["alone::children_print_on_standard_error_as_the_program_does", "--exact", "--nocapture"])
+        .env(SPEAK, "1")
+        .output()
+        .unwrap();
+    let text = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    let has =
+        |start: &str, end: &str| text.lines().any(|line| line.starts_with(start) && line.ends_with(end));
+    assert!(has("[INFO/MainProcess ", "] from the program"), "{text}");
+    assert!(has("[WARN/reader ", " reader] from a process"), "{text}");
+}
