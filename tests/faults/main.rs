@@ -9,6 +9,7 @@
 
 mod carriers;
 mod fault;
+mod initializer;
 mod plan;
 mod stages;
 mod start;
@@ -26,7 +27,7 @@ macro_rules! grid {
         const METHODS: &[StartMethod] = &[$($value),+];
         $(mod $method {
             stages! { $value;
-                worker_start WorkerStart, decode Decode, running Running, encode Encode, idle Idle,
+                worker_start WorkerStart, initializer Initializer, decode Decode, running Running, encode Encode, idle Idle,
                 close Close, terminate Terminate
             }
         })+

@@ -10,6 +10,8 @@ use crate::support::{SIGABRT, SIGKILL, SIGSEGV};
 pub(crate) enum Stage {
     /// Before it has said hello: in a constructor of the program.
     WorkerStart,
+    /// It runs the initializer.
+    Initializer,
     /// A task's argument is decoded.
     Decode,
     /// A task runs.
@@ -25,8 +27,9 @@ pub(crate) enum Stage {
 }
 
 impl Stage {
-    pub(crate) const ALL: [Stage; 7] = [
+    pub(crate) const ALL: [Stage; 8] = [
         Stage::WorkerStart,
+        Stage::Initializer,
         Stage::Decode,
         Stage::Running,
         Stage::Encode,
@@ -45,8 +48,14 @@ pub(crate) enum Cell {
     EndsOrIsTerminated(How),
     /// The worker is replaced, and no task is lost. If no worker ever comes through, the pool is broken.
     Replaced,
+    /// The worker comes late, and no task is lost.
+    Late,
     /// Nobody notices.
     Unharmed,
+    /// The pool is broken, for a reason of which this is a part.
+    Breaks(&'static str),
+    /// There is no pool, because of this.
+    NotBuilt(ErrorKind),
     /// It cannot be, because.
     Absent(&'static str),
 }
@@ -72,10 +81,21 @@ pub(crate) fn cell(stage: Stage, fault: Fault, method: StartMethod) -> Cell {
         (Stage::WorkerStart, _) if method != StartMethod::Spawn => {
             Absent("nothing of the program runs in a forked worker before its first task")
         }
-        (Stage::WorkerStart, Fault::Stop) => {
-            Absent("no time is set for a worker to start: to stop it there is to have it start later")
-        }
+        // It is let go on. One that is not is killed after a minute, which `scheduler/tests.rs` does not wait.
+        (Stage::WorkerStart, Fault::Stop) => Late,
         (Stage::WorkerStart, _) => Replaced,
+        (Stage::Initializer, Fault::HugeResult) => Absent("an initializer returns nothing"),
+        (Stage::Initializer, Fault::EncodeError) => NotBuilt(ErrorKind::Encode),
+        (Stage::Initializer, _) => Breaks(match How::of(fault) {
+            How::Panicked(message) | How::Refused(_, message) => message,
+            How::Exited(0) => "exit status 0",
+            How::Exited(_) => "exit status 1",
+            How::Signalled(SIGABRT) => "SIGABRT",
+            How::Signalled(SIGSEGV) => "SIGSEGV",
+            How::Signalled(_) => "SIGKILL",
+            How::StackOverflowed => "its stack overflowed",
+            How::TimedOut => "the initializer ran longer than its limit",
+        }),
         (Stage::Decode, Fault::EncodeError | Fault::HugeResult) => Absent("there is no result yet"),
         (Stage::Running, Fault::DecodeError) => Absent("the argument has been decoded"),
         (Stage::Running, Fault::EncodeError | Fault::HugeResult) => Absent("the result comes after it"),

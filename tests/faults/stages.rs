@@ -5,11 +5,11 @@ use pool::{AsyncResult, Error, ErrorKind, Pool, ProcessPool, StartMethod};
 use crate::carriers::{Cue, HUGE, LIMIT, Point, ROOM, leave_trouble, submit};
 use crate::fault::Fault;
 use crate::plan::{Cell, How, Stage, cell};
-use crate::start;
 use crate::support::{
     Census, Marks, SIGSTOP, Scratch, children, crew, eventually, is_stopped, kill, limit_memory, pool_of,
     unlimit_memory,
 };
+use crate::{initializer, start};
 
 /// Carries out one cell of the grid, and looks for what is left of it.
 pub(crate) fn stage(stage: Stage, fault: Fault, method: StartMethod) {
@@ -20,6 +20,9 @@ pub(crate) fn stage(stage: Stage, fault: Fault, method: StartMethod) {
             start::one_birth_fails(fault, method);
             start::every_birth_fails(fault, method);
         }
+        (Stage::WorkerStart, Cell::Late) => start::one_birth_is_late(fault, method),
+        (Stage::Initializer, Cell::Breaks(why)) => initializer::breaks(method, fault, why),
+        (Stage::Initializer, Cell::NotBuilt(kind)) => initializer::is_refused(method, fault, kind),
         (Stage::Decode, Cell::Ends(how)) => in_a_task(method, fault, Point::Decode, how),
         (Stage::Running, Cell::Ends(how)) => in_a_task(method, fault, Point::Run, how),
         (Stage::Encode, Cell::Ends(how)) => {

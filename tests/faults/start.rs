@@ -7,7 +7,9 @@ use pool::{ErrorKind, Pool, StartMethod};
 
 use crate::fault::Fault;
 use crate::stages::{assert_well, company, pids};
-use crate::support::{Census, Scratch, children, eventually, pool_of, set_environment};
+use crate::support::{
+    Census, SIGCONT, SIGSTOP, Scratch, children, eventually, is_stopped, kill, pool_of, set_environment,
+};
 
 /// Which fault a worker commits as it starts, by its place in the list, and a file: once it is there, no
 /// other worker does. Programs that have the variable from their start are workers.
@@ -25,7 +27,12 @@ extern "C" fn on_load(_: c_int, _: *const *const c_char, _: *const *const c_char
     let Some((number, file)) = text.split_once(':') else { return };
     if file.is_empty() || File::create_new(file).is_ok() {
         let fault = number.parse().ok().and_then(|number: usize| Fault::ALL.get(number));
-        fault.into_iter().for_each(|fault| fault.commit());
+        match fault {
+            // It may be let go on.
+            Some(Fault::Stop) => kill(std::process::id(), SIGSTOP),
+            Some(fault) => fault.commit(),
+            None => {}
+        }
     }
 }
 
@@ -45,6 +52,26 @@ pub(crate) fn one_birth_fails(fault: Fault, method: StartMethod) {
     assert!(died.exists());
     Census::settled();
     assert_eq!(children(), workers, "no zombie, and nobody else");
+}
+
+/// The first worker is stopped as it starts, and let go on when the other has done what it could.
+pub(crate) fn one_birth_is_late(fault: Fault, method: StartMethod) {
+    let scratch = Scratch::new();
+    let stopped = scratch.path().join("stopped");
+    set(fault, stopped.to_str().unwrap());
+    let pool = pool_of(method, 2);
+    let company = company(&pool, 20);
+    eventually("a worker was stopped", || children().into_iter().any(is_stopped));
+    let late = children().into_iter().find(|pid| is_stopped(*pid)).unwrap();
+    eventually("the other did the rest", || company.iter().filter(|handle| !handle.ready()).count() <= 1);
+    kill(late, SIGCONT);
+    assert_well(company);
+    assert!(pids(&pool).contains(&late));
+    // And one that is never let go on is no trouble at the end.
+    std::fs::remove_file(stopped).unwrap();
+    let pool = pool_of(method, 2);
+    eventually("a worker was stopped", || children().into_iter().any(is_stopped));
+    drop(pool);
 }
 
 /// Every worker dies as it starts: the pool says that it is broken, and starts no more.

@@ -10,6 +10,7 @@ pub(crate) const SIGKILL: i32 = libc::SIGKILL;
 pub(crate) const SIGTERM: i32 = libc::SIGTERM;
 pub(crate) const SIGABRT: i32 = libc::SIGABRT;
 pub(crate) const SIGSEGV: i32 = libc::SIGSEGV;
+pub(crate) const SIGCONT: i32 = libc::SIGCONT;
 pub(crate) const SIGSTOP: i32 = libc::SIGSTOP;
 
 /// Sends a signal.
