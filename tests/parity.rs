@@ -103,17 +103,7 @@ const ROWS: &[(&str, &[&str])] = &[
 ];
 
 /// Rows that have no test yet and are to have one. This list is to become empty.
-const NOT_THERE_YET: &[&str] = &[
-    "_TestProcess.test_forkserver_sigint",
-    "_TestProcess.test_forkserver_sigkill",
-    "TestNoForkBomb.test_noforkbomb",
-    "TestCloseFds.test_closefd",
-    "TestStartMethod.test_context",
-    "TestStartMethod.test_set_get",
-    "TestStartMethod.test_get_all",
-    "MultiProcessingCmdLineMixin.test_basic_script",
-    "FailingInitializerResourcesTest.test_forkserver",
-];
+const NOT_THERE_YET: &[&str] = &[];
 
 /// A row of a table.
 struct Row {

@@ -131,7 +131,9 @@ impl Birth<'_> {
 
 /// The name of what catches a program that is executed again.
 fn catcher() -> io::Result<u64> {
-    name_of(on_load as *const () as usize).map_err(|_| {
+    let name = name_of(on_load as *const () as usize).ok();
+    let name = name.filter(|_| crate::image::image().is_ok_and(|image| image.was_executed()));
+    name.ok_or_else(|| {
         io::Error::new(
             io::ErrorKind::Unsupported,
             "this program cannot be re-executed as a worker: the pool is not linked into the main program (it \

@@ -18,9 +18,9 @@ use std::thread::{Builder, JoinHandle};
 
 static LIST: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
-/// A descriptor on the list.
+/// A descriptor of this library: a forked child closes it.
 #[derive(Debug)]
-pub(crate) struct Own<T: AsFd> {
+pub struct Own<T: AsFd> {
     descriptor: ManuallyDrop<T>,
     generation: u32,
 }
@@ -33,8 +33,8 @@ impl<T: AsFd> Own<T> {
 }
 
 impl Own<OwnedFd> {
-    /// The descriptor, off the list.
-    pub(crate) fn into_inner(self) -> OwnedFd {
+    /// The descriptor, which is this library's no more.
+    pub fn into_inner(self) -> OwnedFd {
         list().remove(&self.as_raw_fd());
         let mut own = ManuallyDrop::new(self);
         // SAFETY: taken once; `own` is not dropped.

@@ -170,6 +170,17 @@ pub(crate) fn all_children() -> Vec<u32> {
     children_of(std::process::id())
 }
 
+/// The same file by a number of at least `least`.
+pub(crate) fn duplicate(file: &fs::File, least: i32) -> fs::File {
+    use std::os::fd::{AsRawFd, FromRawFd};
+    // SAFETY: a plain fcntl; the new descriptor is owned by nobody else.
+    unsafe {
+        let number = libc::fcntl(file.as_raw_fd(), libc::F_DUPFD_CLOEXEC, least);
+        assert!(number >= least, "a descriptor");
+        fs::File::from_raw_fd(number)
+    }
+}
+
 pub(crate) fn is_fork_server(pid: u32) -> bool {
     fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "pool-fork-serve")
 }

@@ -26,6 +26,7 @@ mod tests;
 
 use std::os::fd::OwnedFd;
 
+use crate::own::Own;
 use crate::protocol::{Line, PoolWords, WorkerWords};
 use crate::sync::AtomicU32;
 
@@ -91,9 +92,9 @@ pub const NO_ROOM: u32 = u32::MAX - 1;
 #[derive(Debug)]
 pub struct Ends {
     /// The requests, read-only.
-    pub requests: OwnedFd,
+    pub requests: Own<OwnedFd>,
     /// The replies.
-    pub replies: OwnedFd,
+    pub replies: Own<OwnedFd>,
     /// The alarm.
-    pub alarm: OwnedFd,
+    pub alarm: Own<OwnedFd>,
 }

@@ -7,6 +7,7 @@ use std::ptr;
 use super::{CAPACITY, Ends, IN_ARENA, INLINE, NO_ROOM, PoolHead, READY, Slot, WorkerHead};
 use crate::arena::Arena;
 use crate::image::{self, Entry};
+use crate::own::Own;
 use crate::protocol::{PoolWords, Tell, WorkerWords};
 use crate::segment::Segment;
 use crate::sync::Ordering::*;
@@ -94,9 +95,9 @@ impl PoolLane {
         let replies = Segment::create(c"pool-replies", size_of::<WorkerHead>())?;
         let alarm = Alarm::new()?;
         let ends = Ends {
-            requests: crate::sys::memory::read_only(requests.file())?.into(),
-            replies: replies.file().try_clone()?.into(),
-            alarm: alarm.as_fd().try_clone_to_owned()?,
+            requests: Own::new(crate::sys::memory::read_only(requests.file())?.into()),
+            replies: Own::new(replies.file().try_clone()?.into()),
+            alarm: Own::new(alarm.as_fd().try_clone_to_owned()?),
         };
         // This half only reads the replies; the mapping says so.
         let replies = Segment::map(replies.file().try_clone()?, size_of::<WorkerHead>(), false)?;

@@ -24,7 +24,13 @@ fn lane() -> (PoolLane, mpsc::Sender<usize>) {
     let (lane, ends) = PoolLane::create().unwrap();
     let (turns, turn) = mpsc::channel::<usize>();
     thread::spawn(move || {
-        let mut worker = WorkerLane::attach(ends.requests, ends.replies, ends.alarm, bell).unwrap();
+        let mut worker = WorkerLane::attach(
+            ends.requests.into_inner(),
+            ends.replies.into_inner(),
+            ends.alarm.into_inner(),
+            bell,
+        )
+        .unwrap();
         for _ in turn.iter().flat_map(|turns| 0..turns) {
             worker.serve();
         }
@@ -149,7 +155,7 @@ fn hostile() -> (PoolLane, Segment) {
     let (mut lane, ends) = PoolLane::create().unwrap();
     lane.send(request(b"", b"please")).unwrap();
     lane.flush();
-    let replies = Segment::map(File::from(ends.replies), size_of::<WorkerHead>(), true).unwrap();
+    let replies = Segment::map(File::from(ends.replies.into_inner()), size_of::<WorkerHead>(), true).unwrap();
     (lane, replies)
 }
 
@@ -205,5 +211,5 @@ fn a_claim_beyond_what_was_sent_is_not_believed() {
 #[test]
 fn a_worker_cannot_write_a_request() {
     let (_lane, ends) = PoolLane::create().unwrap();
-    assert!(Segment::map(File::from(ends.requests), size_of::<PoolHead>(), true).is_err());
+    assert!(Segment::map(File::from(ends.requests.into_inner()), size_of::<PoolHead>(), true).is_err());
 }

@@ -40,6 +40,14 @@ impl MainImage {
         self.base
     }
 
+    /// Whether what the kernel executed is this program, and not a loader that was given its name: the
+    /// kernel maps a loader beside a program that names one.
+    pub(crate) fn was_executed(&self) -> bool {
+        // SAFETY: getauxval has no preconditions.
+        let has_loader = unsafe { libc::getauxval(libc::AT_BASE) } != 0;
+        has_loader || !self.headers.iter().any(|header| header.p_type == libc::PT_INTERP)
+    }
+
     /// Whether `address` is code of the main program, and not of a library loaded beside it.
     pub(crate) fn has_code_at(&self, address: usize) -> bool {
         self.headers.iter().any(|header| {
