@@ -50,6 +50,12 @@ alone!(
     hooks_hear_of_every_worker,
     hooks_that_panic_harm_nobody,
     a_smaller_pool_has_fewer_processes,
+    workers_have_the_environment_they_are_given,
+    workers_work_where_they_are_told,
+    workers_are_as_nice_as_they_are_told,
+    workers_are_pinned_to_their_cores,
+    a_worker_dies_of_its_limit_of_memory,
+    surroundings_that_cannot_be_had_break_the_pool,
 );
 
 fn builder(workers: usize) -> ProcessPoolBuilder {
@@ -421,4 +427,83 @@ fn a_smaller_pool_has_fewer_processes() {
     assert_eq!(children().len(), 1);
     pool.resize(3).unwrap();
     crew(&pool, 3);
+}
+
+fn workers_have_the_environment_they_are_given() {
+    let pool =
+        builder(1).env("POOL_TEST_GIVEN", "a = b").env("POOL_TEST_GONE", "x").env_remove("POOL_TEST_GONE");
+    let pool = pool.env_remove("TMPDIR").build().unwrap();
+    let read = |name: String| std::env::var(name).ok();
+    assert_eq!(pool.apply(read, "POOL_TEST_GIVEN".into()).unwrap().as_deref(), Some("a = b"));
+    assert_eq!(pool.apply(read, "POOL_TEST_GONE".into()).unwrap(), None);
+    assert_eq!(pool.apply(read, "TMPDIR".into()).unwrap(), None);
+    assert!(std::env::var_os("TMPDIR").is_some(), "the program's is as it was");
+    assert_eq!(
+        pool.apply(read, "PATH".into()).unwrap(),
+        std::env::var("PATH").ok(),
+        "and the rest is the same"
+    );
+    for name in ["", "a=b", "a\0b"] {
+        let error = builder(1).env(name, "x").build().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{error}");
+        assert_eq!(builder(1).env_remove(name).build().unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+    assert_eq!(builder(1).env("a", "x\0y").build().unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+fn workers_work_where_they_are_told() {
+    let scratch = Scratch::new();
+    let pool = builder(2).current_dir(scratch.path()).build().unwrap();
+    let here = |_: u64| std::env::current_dir().unwrap();
+    let expected = scratch.path().canonicalize().unwrap();
+    assert_eq!(pool.apply(here, 0).unwrap(), expected);
+    assert!(pool.apply(die, 0).unwrap_err().is_worker_died());
+    assert_eq!(pool.chunk_size(1).map(here, 0..8).unwrap(), vec![expected; 8], "also those that come later");
+    assert_ne!(std::env::current_dir().unwrap(), scratch.path());
+}
+
+fn stat(field: usize) -> String {
+    let stat = std::fs::read_to_string("/proc/thread-self/stat").unwrap();
+    let (_, rest) = stat.rsplit_once(") ").unwrap();
+    rest.split(' ').nth(field - 3).unwrap().to_owned()
+}
+
+fn workers_are_as_nice_as_they_are_told() {
+    let pool = builder(1).nice(7).build().unwrap();
+    assert_eq!(pool.apply(|_: u64| stat(19), 0).unwrap(), "7");
+    assert_eq!(builder(1).nice(20).build().unwrap_err().kind(), ErrorKind::InvalidArgument);
+}
+
+fn workers_are_pinned_to_their_cores() {
+    let allowed = |_: u64| {
+        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("Cpus_allowed_list:")).unwrap();
+        (std::thread::current().name().unwrap().to_owned(), line.trim().to_owned())
+    };
+    let cores = std::thread::available_parallelism().unwrap().get();
+    let second = if cores > 1 { 1 } else { 0 };
+    let pool = builder(4).cpus([[0], [second]]).build().unwrap();
+    for (name, list) in pool.chunk_size(1).map(allowed, 0..100).unwrap() {
+        let number: usize = name.rsplit('-').next().unwrap().parse().unwrap();
+        let expected = if number % 2 == 1 { 0 } else { second };
+        assert_eq!(list, expected.to_string(), "{name}");
+    }
+    for sets in [vec![], vec![vec![]]] {
+        assert_eq!(builder(1).cpus(sets).build().unwrap_err().kind(), ErrorKind::InvalidArgument);
+    }
+}
+
+fn a_worker_dies_of_its_limit_of_memory() {
+    let pool = builder(2).memory_limit(1 << 30).build().unwrap();
+    assert!(pool.apply(hoard, 1).is_ok());
+    let error = pool.apply(hoard, 2_000).unwrap_err();
+    assert!(error.is_worker_died(), "{error}");
+    assert!(pool.apply(hoard, 1).is_ok());
+}
+
+fn surroundings_that_cannot_be_had_break_the_pool() {
+    let pool = builder(2).current_dir("/nowhere/at/all").build().unwrap();
+    is_broken_by(&pool, &["/nowhere/at/all"]);
+    let pool = builder(1).cpus([[100_000]]).build().unwrap();
+    is_broken_by(&pool, &["core"]);
 }

@@ -129,7 +129,7 @@ impl ProcessPoolBuilder {
         let method = self.start_method.unwrap_or_else(StartMethod::default_method);
         let initializer = self.lives.initializer()?;
         let name = self.settings.name("ProcessPool", &COUNT)?;
-        let Lives { policy, hooks, .. } = self.lives;
+        let Lives { policy, hooks, surroundings, .. } = self.lives;
         let refused = |error: std::io::Error| {
             // It is not the system that refuses to fork beside other threads.
             let kind = match (method, error.kind()) {
@@ -141,7 +141,8 @@ impl ProcessPoolBuilder {
             Error::new(kind, text).with_source(error)
         };
         let starter = Starter::new(method, self.allow_fork_with_threads).map_err(refused)?;
-        let mut shared = Shared::new(name, workers, policy, initializer, hooks).map_err(refused)?;
+        let mut shared =
+            Shared::new(name, workers, policy, initializer, hooks, surroundings).map_err(refused)?;
         shared.forward_logs = self.forward_logs;
         let shared = Arc::new(shared);
         let (started, first) = mpsc::channel();

@@ -37,6 +37,13 @@ pub(crate) struct Outfit {
     ends: Ends,
 }
 
+/// What a worker is started by, and with.
+pub(crate) struct Means<'a> {
+    pub(crate) bell: &'a Bell,
+    pub(crate) starter: &'a Starter,
+    pub(crate) setting: &'a Setting,
+}
+
 impl Outfit {
     pub(crate) fn make() -> io::Result<Outfit> {
         let (lane, ends) = PoolLane::create()?;
@@ -50,31 +57,30 @@ impl Post {
         name: String,
         index: usize,
         birth: u64,
-        bell: &Bell,
-        starter: &Starter,
+        means: &Means<'_>,
         outfit: Outfit,
         kit: Kit,
     ) -> io::Result<Post> {
         let Outfit { lane, ends } = outfit;
         let mut descriptors =
-            vec![ends.requests.as_fd(), ends.replies.as_fd(), ends.alarm.as_fd(), bell.descriptor()];
+            vec![ends.requests.as_fd(), ends.replies.as_fd(), ends.alarm.as_fd(), means.bell.descriptor()];
         descriptors.extend(kit.descriptor());
         let identity = Identity {
             name: name.clone(),
             role: Role::Worker,
             index: Some(index),
             daemon: true,
-            start_method: Some(starter.method()),
+            start_method: Some(means.starter.method()),
             parent: None,
         };
         let birth_of_it = Birth {
             entry: worker::live,
             descriptors: &descriptors,
             words: &[&identity.to_word()?, kit.word()],
-            setting: &Setting::default(),
+            setting: means.setting,
             outlives_starter: false,
         };
-        let child = starter.start(&birth_of_it)?;
+        let child = means.starter.start(&birth_of_it)?;
         kit.follow(&name, child.pid());
         Ok(Post {
             lane,

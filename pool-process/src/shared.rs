@@ -18,6 +18,7 @@ use crate::clock::Clock;
 use crate::hooks::Hooks;
 use crate::hub::{Hub, Outcomes};
 use crate::listening::Listening;
+use crate::options::Surroundings;
 use crate::scheduler::{self, Phase, Policy};
 use crate::ticket::Ticket;
 
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(crate) forward_logs: bool,
     hub: Mutex<Hub>,
     hooks: Hooks,
+    pub(crate) surroundings: Surroundings,
     pub(crate) bell: Arc<Bell>,
     /// The one caller that takes replies in for all that wait; see [`crate::waiting`].
     pub(crate) leader: Mutex<Patience>,
@@ -53,12 +55,14 @@ impl Shared {
         policy: Policy,
         initializer: Option<EncodedInitializer>,
         hooks: Hooks,
+        surroundings: Surroundings,
     ) -> io::Result<Shared> {
         Ok(Shared {
             name,
             forward_logs: false,
             hub: Mutex::new(Hub::new(workers, policy, initializer, hooks.any())),
             hooks,
+            surroundings,
             bell: Arc::new(Bell::create()?),
             leader: Mutex::new(Patience::new()),
             followers: Mutex::default(),

@@ -17,7 +17,7 @@ use pool_ipc::start_method::Starter;
 
 use crate::hub::{Hub, TRIM_AFTER};
 use crate::logs::{Kit, note};
-use crate::post::{Outfit, Post};
+use crate::post::{Means, Outfit, Post};
 use crate::scheduler::{Event, SeatId};
 use crate::shared::Shared;
 
@@ -81,7 +81,9 @@ impl Supervisor<'_> {
         self.births += 1;
         let name = format!("{}-worker-{}", self.shared.name, seat + 1);
         let kit = Kit::make(self.shared.forward_logs)?;
-        let post = Post::fill(name, seat, self.births, &self.shared.bell, &self.starter, outfit, kit)?;
+        let setting = self.shared.surroundings.of(seat);
+        let means = Means { bell: &self.shared.bell, starter: &self.starter, setting: &setting };
+        let post = Post::fill(name, seat, self.births, &means, outfit, kit)?;
         let (name, pid) = (post.name.clone(), post.child.pid());
         let watch = &self.shared.watch;
         let watched = watch.add(post.child.as_fd(), self.births << 1 | EXIT);
