@@ -488,7 +488,9 @@ const PARENT: &str = "POOL_TEST_PARENT";
 fn parent() {
     let Some(end) = std::env::var_os(PARENT) else { return };
     let scratch = Scratch::new();
-    let pool = pool_of(method(), 3);
+    // The thread that makes it has ended long before anything happens.
+    let method = method();
+    let pool = std::thread::spawn(move || pool_of(method, 3)).join().unwrap();
     let pids = pids(&pool, 3);
     let begun = scratch.marks("begun");
     let _working = pool.map_async(for_ever, vec![begun.clone(); 3]);
@@ -498,6 +500,11 @@ fn parent() {
     match end.to_str() {
         Some("exit") => std::process::exit(0),
         Some("abort") => std::process::abort(),
+        Some("panic") => panic!("as told, with {pool:?}"),
+        Some("return") => {
+            static POOL: OnceLock<ProcessPool> = OnceLock::new();
+            return POOL.set(pool).unwrap();
+        }
         _ => {}
     }
     let _ = pool.map(for_ever, vec![begun; 3]);
@@ -512,23 +519,43 @@ fn parent_that(ends: &str) {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let output = BufReader::new(parent.stdout.take().unwrap());
-        let line = output.lines().map_while(Result::ok).find(|line| line.starts_with("workers")).unwrap();
+        // Kept until the end: the harness in there goes on writing.
+        let mut output = BufReader::new(parent.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let line = output.find(|line| line.starts_with("workers")).unwrap();
         let numbers = line.trim_start_matches("workers").trim_matches([' ', '[', ']']);
         let pids: Vec<u32> = numbers.split(", ").map(|pid| pid.parse().unwrap()).collect();
         assert_eq!(pids.len(), 3);
-        if ends == "killed" {
+        if let Ok(signal) = ends.parse() {
             assert!(pids.iter().all(|pid| is_alive(*pid)));
-            parent.kill().unwrap();
+            kill(parent.id(), signal);
         }
-        parent.wait().unwrap();
+        let status = parent.wait().unwrap();
+        if let "exit" | "return" = ends {
+            assert!(status.success(), "{status}");
+        }
         eventually("all workers were gone", || !pids.iter().any(|pid| is_alive(*pid)));
     });
 }
 
 #[test]
 fn workers_go_when_their_parent_is_killed() {
-    (0..runs().min(5)).for_each(|_| parent_that("killed"));
+    (0..runs().min(5)).for_each(|_| parent_that(&SIGKILL.to_string()));
+}
+
+/// Ctrl-C of the terminal, and a polite end: without a handler the program dies of them.
+#[test]
+fn workers_go_when_their_parent_is_ended_by_a_signal() {
+    ["2", "15"].into_iter().for_each(parent_that);
+}
+
+#[test]
+fn workers_go_when_their_parent_returns_from_main_with_a_pool_in_a_static() {
+    parent_that("return");
+}
+
+#[test]
+fn workers_go_when_their_parent_panics() {
+    parent_that("panic");
 }
 
 #[test]
