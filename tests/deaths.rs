@@ -481,15 +481,19 @@ fn callbacks_and_futures_hear_of_a_death() {
 
 /// Set in the program that [`parent`] is to be the parent in, to how it ends.
 const PARENT: &str = "POOL_TEST_PARENT";
+/// And to which of [`METHODS`] it uses.
+const PARENTS_METHOD: &str = "POOL_TEST_PARENTS_METHOD";
+const METHODS: [StartMethod; 3] = [StartMethod::Spawn, StartMethod::ForkServer, StartMethod::Fork];
 
 /// Not a test but in a program started by one: makes a pool, says who its workers are, and ends as it
 /// is told, with every worker in a task that does not end.
 #[test]
 fn parent() {
     let Some(end) = std::env::var_os(PARENT) else { return };
+    let number: usize = std::env::var(PARENTS_METHOD).unwrap().parse().unwrap();
+    let method = METHODS[number];
     let scratch = Scratch::new();
     // The thread that makes it has ended long before anything happens.
-    let method = method();
     let pool = std::thread::spawn(move || pool_of(method, 3)).join().unwrap();
     let pids = pids(&pool, 3);
     let begun = scratch.marks("begun");
@@ -511,10 +515,15 @@ fn parent() {
 }
 
 fn parent_that(ends: &str) {
+    (0..METHODS.len()).for_each(|method| parent_with(method, ends));
+}
+
+fn parent_with(method: usize, ends: &str) {
     guarded(|| {
         let mut parent = Command::new(std::env::current_exe().unwrap())
             .args(["parent", "--exact", "--nocapture"])
             .env(PARENT, ends)
+            .env(PARENTS_METHOD, method.to_string())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
