@@ -19,6 +19,8 @@ pub(crate) struct Own {
     pub(crate) identity: OnceLock<Identity>,
     pub(crate) key: OnceLock<[u8; 32]>,
     pub(crate) children: Children,
+    /// How many processes it has named.
+    pub(crate) named: AtomicUsize,
     pub(crate) finalizers: Finalizers,
     /// Reaps children as soon as they end, whoever holds their handles.
     pub(crate) reaper: Keeper,
@@ -35,6 +37,7 @@ impl Own {
             identity: OnceLock::new(),
             key: OnceLock::new(),
             children: Children::new(),
+            named: AtomicUsize::new(0),
             finalizers: Finalizers::new(),
             reaper: Keeper::new("pool-reaper"),
             #[cfg(feature = "log")]

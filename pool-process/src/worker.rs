@@ -13,6 +13,7 @@ use pool_ipc::own::OwnThread;
 
 use crate::identity::Identity;
 use crate::logs;
+use crate::process;
 
 /// As large as a main thread's usually is: a task function is not to know whether it is in `main`.
 pub(crate) const STACK: usize = 8 << 20;
@@ -46,7 +47,11 @@ pub(crate) fn live(mut born: Born) {
     }
     match born.line.next() {
         // Nothing is in the lane: the task thread sleeps. Exit handlers run.
-        Some(Command::Leave) => birth::leave(0),
+        Some(Command::Leave) => {
+            // A forked worker runs no exit handlers: they are its parent's.
+            process::end();
+            birth::leave(0)
+        }
         None => birth::leave_now(),
     }
 }

@@ -105,7 +105,12 @@ fn when_the_program_is_killed_daemons_die_and_the_others_go_on(case: Case) {
 fn a_program_that_is_terminated_leaves_no_segment(case: Case) {
     let (scratch, mut program) = case.program(|folder| {
         let files = Files::of(&folder);
-        let pool = ProcessPool::builder().workers(2).start_method(case.method).build().unwrap();
+        let pool = ProcessPool::builder()
+            .workers(2)
+            .start_method(case.method)
+            .allow_fork_with_threads(true)
+            .build()
+            .unwrap();
         let _large = pool.apply(|bytes: Vec<u8>| bytes, vec![1; 1 << 20]).unwrap();
         let _daemon = case.builder().daemon(true).spawn(work, files.argument()).unwrap();
         files.begun.wait_for(1);
@@ -173,7 +178,12 @@ fn a_process_runs_its_own_finalizers_and_no_others(case: Case) {
 fn a_worker_runs_its_finalizers_when_it_leaves(case: Case) {
     let scratch = Scratch::new();
     let marks = scratch.marks("marks");
-    let pool = ProcessPool::builder().workers(1).start_method(case.method).build().unwrap();
+    let pool = ProcessPool::builder()
+        .workers(1)
+        .start_method(case.method)
+        .allow_fork_with_threads(true)
+        .build()
+        .unwrap();
     let register = |marks: Marks| at_exit(Some(0), move || marks.add()).leave_to_exit();
     (0..3).for_each(|_| pool.apply(register, marks.clone()).unwrap());
     assert_eq!(marks.count(), 0);

@@ -53,7 +53,13 @@ fn a_worker_knows_itself(case: Case) {
             parent_process().unwrap().unwrap().is_alive(),
         )
     }
-    let pool = ProcessPool::builder().workers(2).name("crew").start_method(case.method).build().unwrap();
+    let pool = ProcessPool::builder()
+        .workers(2)
+        .name("crew")
+        .start_method(case.method)
+        .allow_fork_with_threads(true)
+        .build()
+        .unwrap();
     let key = current_process().auth_key().unwrap();
     for seen in pool.map(look, [(); 20]).unwrap() {
         assert!(seen.1 < 2);
@@ -100,7 +106,11 @@ fn watch_the_parent(mut report: Passed<PipeWriter>) {
 
 fn start_a_watcher(report: Passed<PipeWriter>) {
     let method = current_process().start_method().unwrap();
-    let child = Process::builder().start_method(method).spawn(watch_the_parent, report).unwrap();
+    let child = Process::builder()
+        .start_method(method)
+        .allow_fork_with_threads(true)
+        .spawn(watch_the_parent, report)
+        .unwrap();
     child.wait();
 }
 

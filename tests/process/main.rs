@@ -35,7 +35,8 @@ const FOLDER: &str = "POOL_TEST_FOLDER";
 
 impl Case {
     pub(crate) fn builder(self) -> ProcessBuilder {
-        Process::builder().start_method(self.method)
+        // The test harness has threads.
+        Process::builder().start_method(self.method).allow_fork_with_threads(true)
     }
 
     #[track_caller]
@@ -87,6 +88,12 @@ macro_rules! on_every_start_method {
     ($($test:ident),+ $(,)?) => {
         mod spawn {
             $crate::on_every_start_method!(@ pool::StartMethod::Spawn; $($test),+);
+        }
+        mod fork_server {
+            $crate::on_every_start_method!(@ pool::StartMethod::ForkServer; $($test),+);
+        }
+        mod fork {
+            $crate::on_every_start_method!(@ pool::StartMethod::Fork; $($test),+);
         }
     };
     (@ $method:expr; $($test:ident),+) => {

@@ -77,7 +77,12 @@ fn the_copy_is_the_childs_alone(case: Case) {
 
 fn elsewhere_it_is_refused(case: Case) {
     let (_input, output) = pipe().unwrap();
-    let pool = ProcessPool::builder().workers(1).start_method(case.method).build().unwrap();
+    let pool = ProcessPool::builder()
+        .workers(1)
+        .start_method(case.method)
+        .allow_fork_with_threads(true)
+        .build()
+        .unwrap();
     let error = pool.apply(|_: Passed<PipeWriter>| (), Passed::from(output)).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Encode);
     assert!(error.to_string().contains("in the argument of a `Process`"), "{error}");

@@ -1,8 +1,9 @@
 //! Configuring and starting a process.
 
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::Ordering::Relaxed;
 
 use pool_core::{ContextSlot, Error, ErrorKind, Message, Result, TaskFn, single};
 use pool_ipc::birth::{Birth, Setting};
@@ -126,6 +127,10 @@ impl ProcessBuilder {
                 true => Starter::on_life_line(method, allow_fork_with_threads)?,
                 false => Starter::new(method, allow_fork_with_threads)?,
             };
+            if method == StartMethod::Fork {
+                // Or else the child has it too, and writes it again.
+                let _ = std::io::stdout().flush();
+            }
             let child = starter.start(&birth)?;
             kit.follow(&name, child.pid());
             Ok(Life::new(name.clone(), child, tray, daemon, starter))
@@ -150,9 +155,8 @@ impl ProcessBuilder {
 }
 
 fn next_name() -> String {
-    static COUNT: AtomicUsize = AtomicUsize::new(0);
     // ORDERING: only uniqueness matters.
-    let number = COUNT.fetch_add(1, Relaxed) + 1;
+    let number = own().named.fetch_add(1, Relaxed) + 1;
     let this = current_process();
     match this.role() {
         Role::Main => format!("Process-{number}"),

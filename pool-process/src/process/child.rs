@@ -3,13 +3,15 @@
 //! Two threads: one runs the function, named as the process and with a stack as large as a main thread's; the
 //! main thread waits for it, and exits.
 
+use std::io::Write;
 use std::thread;
 
 use pool_core::{Error, single};
-use pool_ipc::birth::Born;
+use pool_ipc::birth::{self, Born};
 use pool_ipc::exit;
 use pool_ipc::parcel::{Call, Outbox};
 
+use super::life::end;
 use super::passed;
 use crate::identity::Identity;
 use crate::logs;
@@ -46,8 +48,12 @@ pub(super) fn live(mut born: Born) {
         Ok(running) => running,
         Err(error) => born.refuse(&error.to_string()),
     };
-    // The thread panics only if this library does. Exit handlers run.
-    std::process::exit(running.join().unwrap_or(PANICKED));
+    // The thread panics only if this library does.
+    let status = running.join().unwrap_or(PANICKED);
+    // A forked child runs none of the exit handlers that it has from its parent, and so this has to be done here.
+    end();
+    let _ = std::io::stdout().flush();
+    birth::leave(status);
 }
 
 /// Runs the function; returns the exit status.

@@ -184,8 +184,8 @@ pub(crate) fn prepare_end() {
     let _ = exit::at_exit(end);
 }
 
-/// The process exits normally.
-fn end() {
+/// The process ends normally. The second time there is nothing left to do.
+pub(crate) fn end() {
     let own = own();
     // A process that the program forked by itself has what it was forked with, and no children of its own.
     if !own.is_of_this_process() {

@@ -29,7 +29,7 @@ use serde::de::DeserializeOwned;
 pub use builder::ProcessBuilder;
 use life::Life;
 pub use life::{ActiveChild, active_children};
-pub(crate) use life::{Children, prepare_end};
+pub(crate) use life::{Children, end, prepare_end};
 pub use passed::Passed;
 
 /// A process of this program that runs one function. `R` is what the function returns.
