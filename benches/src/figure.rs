@@ -56,6 +56,8 @@ pub enum Bound {
     AtLeast(f64, &'static str),
     /// At least so many a second.
     PerSecond(f64),
+    /// At most so many seconds.
+    Within(f64),
     /// No time at all.
     Nothing,
 }

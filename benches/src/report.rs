@@ -98,6 +98,11 @@ fn print_bound(bound: &Bound, n: usize, subject: &Measured, all: &[Measured]) ->
             let wanted = format!("at least {}", least / 1e6);
             (label, values, wanted, values.median * 1e6 >= least)
         }
+        Bound::Within(most) => {
+            let values = Spread::of(&subject.rounds.iter().map(|time| time * 1e3).collect::<Vec<_>>());
+            let label = "milliseconds".to_owned();
+            (label, values, format!("at most {}", most * 1e3), values.median <= most * 1e3)
+        }
         Bound::Nothing => {
             let values = Spread::of(&subject.rounds);
             let label = "seconds".to_owned();

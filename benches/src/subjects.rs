@@ -101,6 +101,28 @@ pub fn cold_pool(times: usize) -> Result<Vec<Side>> {
     Ok(vec![Side::subject("new pool to first result", slice)])
 }
 
+/// Each slice: the seconds from the deadlines of so many tasks, which never end, to their errors. What a task
+/// takes to get to its worker is in them too.
+pub fn deadline(tasks: usize) -> Result<Vec<Side>> {
+    const LIMIT: Duration = Duration::from_millis(50);
+    let pool = ProcessPool::new(WORKERS)?;
+    fn for_ever(_: ()) {
+        loop {
+            std::thread::park();
+        }
+    }
+    let late = move || {
+        // The workers are up again: a task does not run out of time before one has it.
+        pool.chunk_size(1).map(|_: u64| std::thread::sleep(Duration::from_millis(10)), 0..4)?;
+        let (time, ended) = timing::once(|| pool.timeout(LIMIT).apply(for_ever, ()));
+        match ended {
+            Err(error) if error.is_timeout() => Ok(time - LIMIT.as_secs_f64()),
+            other => Err(format!("a task without end ended: {other:?}").into()),
+        }
+    };
+    Ok(vec![Side::subject("apply with a timeout", move || (0..tasks).map(|_| late()).collect())])
+}
+
 /// Each slice: the processor time of this process and its workers over the interval, once as the
 /// processes account for it and once, beside the bound, as the scheduler does.
 pub fn idle(interval: Duration) -> Result<Vec<Side>> {

@@ -1,4 +1,4 @@
-//! A pool's beginning, and its life without work.
+//! A pool's beginning, its life without work, and the end of a task that takes too long.
 
 use std::time::Duration;
 
@@ -21,6 +21,17 @@ pub(super) fn figures() -> Vec<Figure> {
             placement: Placement::Free,
             sides: beginnings,
             bounds: &[Bound::AtMost(2.5, bare_spawn::NAME)],
+        },
+        Figure {
+            name: "deadline",
+            what: "how long after a task's deadline of 50 ms its error is there, its worker killed; p50 of {n}",
+            n: 10,
+            reading: Reading::Time,
+            slices: 1,
+            max_rounds: usize::MAX,
+            placement: Placement::Free,
+            sides: subjects::deadline,
+            bounds: &[Bound::Within(0.020)],
         },
         Figure {
             name: "idle",
