@@ -4,7 +4,7 @@
 //! Whether a named test exists is read from the sources: they are all there, whatever features and system the
 //! tests are built for.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
@@ -102,9 +102,6 @@ const ROWS: &[(&str, &[&str])] = &[
     ("logging", &["_TestLogging.test_enable_logging", "_TestLogging.test_filename"]),
 ];
 
-/// Rows that have no test yet and are to have one. This list is to become empty.
-const NOT_THERE_YET: &[&str] = &[];
-
 /// A row of a table.
 struct Row {
     section: String,
@@ -118,10 +115,6 @@ impl Row {
     /// The names of tests in it.
     fn tests(&self) -> impl Iterator<Item = &str> {
         self.here.split('`').skip(1).step_by(2).filter(|name| name.contains("::"))
-    }
-
-    fn is_not_there_yet(&self) -> bool {
-        self.here.contains("not there yet")
     }
 }
 
@@ -219,7 +212,7 @@ fn every_row_names_a_test_or_says_why_it_has_none() {
     for row in rows() {
         let reason = row.here.strip_prefix("none: ").is_some_and(|reason| reason.len() > 10);
         let tested = row.tests().next().is_some();
-        assert!(tested || reason || row.is_not_there_yet(), "{}: {}", row.subject, row.here);
+        assert!(tested || reason, "{}: {}", row.subject, row.here);
     }
 }
 
@@ -236,13 +229,6 @@ fn every_test_that_is_named_exists() {
     for name in of_the_peers() {
         assert!(exists(name, &sources), "docs/hangs.md: there is no test {name}");
     }
-}
-
-#[test]
-fn what_is_not_there_yet_is_listed() {
-    let missing: BTreeSet<String> =
-        rows().into_iter().filter(Row::is_not_there_yet).map(|row| row.subject).collect();
-    assert_eq!(missing, NOT_THERE_YET.iter().map(|test| (*test).to_owned()).collect());
 }
 
 /// The checker sees what is there and what is not.
