@@ -91,12 +91,47 @@ pub enum Payload {
         /// How many of them count.
         len: u8,
         /// The bytes.
-        bytes: [u8; Payload::INLINE],
+        bytes: Short,
     },
     /// Bytes on the heap.
     Heap(Vec<u8>),
     /// The user's own array or text, not yet copied.
     Plain(PlainBuf),
+}
+
+/// The bytes of an inline payload, so aligned that they are moved as words.
+#[derive(Debug, Clone, Copy)]
+#[repr(align(8))]
+pub struct Short(pub [u8; Payload::INLINE]);
+
+impl Short {
+    /// The bytes of `words`, in this machine's order.
+    #[inline]
+    pub fn from_words(words: [u64; Payload::INLINE / 8]) -> Short {
+        let mut short = Short([0; Payload::INLINE]);
+        for (place, word) in short.0.as_chunks_mut::<8>().0.iter_mut().zip(words) {
+            *place = word.to_ne_bytes();
+        }
+        short
+    }
+
+    /// The first [`Payload::INLINE`] of `bytes`, and zeros. Word by word: for so few bytes a call of memcpy
+    /// costs more than the copy.
+    #[inline]
+    fn copy_of(bytes: &[u8]) -> Short {
+        let mut short = Short([0; Payload::INLINE]);
+        let (words, rest) = bytes.as_chunks::<8>();
+        let (places, _) = short.0.as_chunks_mut::<8>();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = *word;
+        }
+        if let Some(place) = places.get_mut(words.len()) {
+            for (place, byte) in place.iter_mut().zip(rest) {
+                *place = *byte;
+            }
+        }
+        short
+    }
 }
 
 impl Payload {
@@ -106,9 +141,7 @@ impl Payload {
     /// A copy of `bytes`.
     pub fn copy_of(bytes: &[u8]) -> Payload {
         if bytes.len() <= Payload::INLINE {
-            let mut inline = [0; Payload::INLINE];
-            inline[..bytes.len()].copy_from_slice(bytes);
-            Payload::Inline { len: bytes.len() as u8, bytes: inline }
+            Payload::Inline { len: bytes.len() as u8, bytes: Short::copy_of(bytes) }
         } else {
             Payload::Heap(bytes.to_vec())
         }
@@ -117,7 +150,7 @@ impl Payload {
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         match self {
-            Payload::Inline { len, bytes } => &bytes[..usize::from(*len).min(Payload::INLINE)],
+            Payload::Inline { len, bytes } => &bytes.0[..usize::from(*len).min(Payload::INLINE)],
             Payload::Heap(bytes) => bytes,
             Payload::Plain(plain) => plain.as_ref(),
         }

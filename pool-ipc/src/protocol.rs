@@ -5,10 +5,11 @@
 //!    tail    requests published, ever                       claimed   requests taken on, ever
 //!    seen    replies taken in, ever                         replied   replies published, ever
 //!    notify  after which reply to tell whom                 sleeping  0, or the number of this sleep
+//!    holding  1: there may be requests that are not published
 //! ```
 //!
 //! All counts wrap. `seen <= replied <= claimed <= replied + 1`, and `claimed <= tail` but for a moment
-//! while requests are taken back. Three agreements, each the same argument: A writes its word and then reads
+//! while requests are taken back. Four agreements, each the same argument: A writes its word and then reads
 //! B's, B writes its word and then reads A's, with a sequentially consistent fence in between on both
 //! sides; so at least one of them sees what the other wrote.
 //!
@@ -22,7 +23,12 @@
 //! - **Arm / reply.** The pool says after which reply it wants to be told, then looks at `replied`. The
 //!   worker publishes a reply, then looks whether that was the one.
 //!
-//! The model checker runs all three: see the tests at the end.
+//! - **Hold / sleep.** In a rush the pool publishes several requests at once, because each publication waits
+//!   for the caches. It says that it may be holding some back, and then looks whether the worker sleeps;
+//!   if so it holds nothing. A worker that announces its sleep and then sees that the pool may be holding
+//!   something rings the alarm, and whoever answers that publishes.
+//!
+//! The model checker runs all four: see the tests at the end.
 
 use crate::sync::{AtomicU32, AtomicU64, Ordering::*, fence};
 
@@ -33,6 +39,7 @@ pub(crate) struct PoolWords {
     pub(crate) tail: Line<AtomicU32>,
     pub(crate) seen: Line<AtomicU32>,
     pub(crate) notify: Line<AtomicU64>,
+    pub(crate) holding: Line<AtomicU32>,
 }
 
 /// What the worker writes and the pool reads, and does not trust.
@@ -98,6 +105,24 @@ impl PoolWords {
         kept
     }
 
+    /// Says that requests may be held back from now on; returns whether they may be, which is not so when
+    /// the worker sleeps.
+    pub(crate) fn hold(&self, worker: &WorkerWords) -> bool {
+        self.holding.0.store(1, Relaxed);
+        // ORDERING: orders the store before the load; pairs with the fence in `announce_sleep`.
+        fence(SeqCst);
+        let holds = worker.sleeping.0.load(Relaxed) == 0;
+        if !holds {
+            self.hold_no_more();
+        }
+        holds
+    }
+
+    /// Everything is published. Should the worker see this late, it rings once for nothing.
+    pub(crate) fn hold_no_more(&self) {
+        self.holding.0.store(0, Relaxed);
+    }
+
     /// Asks to be told when the worker has published `replied` replies; returns how many it has by now.
     pub(crate) fn arm(&self, worker: &WorkerWords, replied: u32, tell: Tell) -> u32 {
         let bit = if tell == Tell::Alarm { ALARM } else { 0 };
@@ -127,12 +152,13 @@ impl WorkerWords {
     }
 
     /// Announces sleep number `sleep`, to wait for request number `next`. Returns the tail on whose
-    /// change to sleep, or `None` when the request is there.
-    pub(crate) fn announce_sleep(&self, pool: &PoolWords, sleep: u32, next: u32) -> Option<u32> {
+    /// change to sleep, and whether to ring the alarm before; or `None` when the request is there.
+    pub(crate) fn announce_sleep(&self, pool: &PoolWords, sleep: u32, next: u32) -> Option<(u32, bool)> {
         self.sleeping.0.store(sleep, Relaxed);
-        // ORDERING: orders the store before the load; pairs with the fence in `publish`.
+        // ORDERING: orders the store before the loads; pairs with the fences in `publish` and `hold`.
         fence(SeqCst);
-        pool.without_request(next)
+        let tail = pool.without_request(next)?;
+        Some((tail, pool.holding.0.load(Relaxed) != 0))
     }
 
     /// The sleep is over, or was not needed.
@@ -168,7 +194,12 @@ mod model {
         let word = || Line(AtomicU32::new(0));
         Arc::new((
             // No reply is number u32::MAX, so nobody is told of anything yet.
-            PoolWords { tail: word(), seen: word(), notify: Line(AtomicU64::new(u64::from(u32::MAX))) },
+            PoolWords {
+                tail: word(),
+                seen: word(),
+                notify: Line(AtomicU64::new(u64::from(u32::MAX))),
+                holding: word(),
+            },
             WorkerWords { claimed: word(), replied: word(), sleeping: word() },
         ))
     }
@@ -236,6 +267,25 @@ mod model {
             lane.0.publish(1);
             let wakes = lane.1.must_wake(0).is_some();
             assert!(wakes || !worker.join().unwrap());
+        });
+    }
+
+    /// A worker that sleeps while the pool holds a request back has rung.
+    #[test]
+    fn a_request_held_back_is_asked_for() {
+        loom::model(|| {
+            let lane = words();
+            let theirs = lane.clone();
+            let worker = thread::spawn(move || theirs.1.announce_sleep(&theirs.0, 1, 0));
+            let held = lane.0.hold(&lane.1);
+            if !held {
+                lane.0.publish(1);
+            }
+            let wakes = !held && lane.1.must_wake(0).is_some();
+            match worker.join().unwrap() {
+                Some((_, rings)) => assert!(wakes || (held && rings)),
+                None => assert!(!held),
+            }
         });
     }
 

@@ -9,7 +9,7 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use pool_core::work::{self, End, Payload, Task};
+use pool_core::work::{self, End, Payload, Short, Task};
 use pool_core::{EncodedInitializer, Error, ErrorKind, Exit, Worker};
 use pool_ipc::birth::MISBORN;
 use pool_ipc::child::Ended;
@@ -87,7 +87,8 @@ impl Hub {
     }
 
     pub(crate) fn submit(&mut self, ticket: Ticket, now: &Clock, out: &mut Outcomes) {
-        self.handle(Event::Submitted(ticket), now, out);
+        self.scheduler.submitted(ticket, now, &mut self.actions);
+        self.act(now, out);
         // With more than the lanes hold, a caller that goes on submitting keeps them filled.
         self.submissions = self.submissions.wrapping_add(1);
         if self.scheduler.has_queue() && self.submissions.is_multiple_of(8) {
@@ -96,8 +97,12 @@ impl Hub {
     }
 
     /// Has the scheduler decide, and performs what it decides.
-    pub(crate) fn handle(&mut self, event: Event<Ticket>, now: &Clock, out: &mut Outcomes) {
+    pub(crate) fn handle(&mut self, event: Event, now: &Clock, out: &mut Outcomes) {
         self.scheduler.handle(event, now, &mut self.actions);
+        self.act(now, out);
+    }
+
+    fn act(&mut self, now: &Clock, out: &mut Outcomes) {
         while let Some(action) = self.actions.pop_front() {
             self.perform(action, now, out);
         }
@@ -201,8 +206,9 @@ impl Hub {
         }
     }
 
-    pub(crate) fn any_reply(&self) -> bool {
-        self.posts.iter().flatten().any(|post| post.lane.has_reply())
+    /// Whether a visit would find something to do: replies, or requests that are held back.
+    pub(crate) fn is_worth_a_visit(&self) -> bool {
+        self.posts.iter().flatten().any(|post| post.lane.has_reply() || post.lane.is_holding_back())
     }
 
     /// A worker has ended.
@@ -279,8 +285,14 @@ impl Hub {
 
     /// Before the lock is released: wakes workers that were given something, and sees to it that the
     /// listener is told of what comes.
-    pub(crate) fn settle(&mut self, listening: &Listening, now: &Clock, out: &mut Outcomes) {
-        self.flush();
+    ///
+    /// `more`: the visitor is likely to come again at once with another task.
+    pub(crate) fn settle(&mut self, more: bool, listening: &Listening, now: &Clock, out: &mut Outcomes) {
+        if more {
+            self.flush_or_hold();
+        } else {
+            self.flush();
+        }
         while self.arm(listening) {
             self.take_in(now, out);
             self.flush();
@@ -290,6 +302,12 @@ impl Hub {
     fn flush(&mut self) {
         for post in self.posts.iter_mut().flatten() {
             post.lane.flush();
+        }
+    }
+
+    fn flush_or_hold(&mut self) {
+        for post in self.posts.iter_mut().flatten() {
+            post.lane.flush_or_hold();
         }
     }
 
@@ -417,7 +435,7 @@ fn by_worker(text: &str, worker: &Worker) -> String {
 
 fn end_of(reply: Reply, worker: Option<Box<Worker>>) -> End {
     let output = match reply.output {
-        Output::Inline(len, bytes) => Payload::Inline { len, bytes },
+        Output::Inline(len, words) => Payload::Inline { len, bytes: Short::from_words(words) },
         Output::Heap(bytes) => Payload::Heap(bytes),
     };
     let text = match reply.status {

@@ -74,11 +74,9 @@ pub(crate) struct Policy {
     pub(crate) idle_timeout: Option<Duration>,
 }
 
-/// What happened.
+/// What happened, but for a task that came: see [`Scheduler::submitted`].
 #[derive(Debug)]
-pub(crate) enum Event<T> {
-    /// A task came.
-    Submitted(T),
+pub(crate) enum Event {
     /// A worker process was started on a seat.
     Born(SeatId),
     /// None could be.
@@ -217,9 +215,8 @@ impl<T: Ticket> Scheduler<T> {
     }
 
     /// Takes in what happened; appends what to do.
-    pub(crate) fn handle(&mut self, event: Event<T>, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+    pub(crate) fn handle(&mut self, event: Event, now: &Clock, actions: &mut VecDeque<Action<T>>) {
         match event {
-            Event::Submitted(task) => return self.submitted(task, now, actions),
             Event::Replied { seat, panicked, size } => {
                 return self.replied(seat, panicked, size, now, actions);
             }

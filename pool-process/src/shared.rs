@@ -78,12 +78,18 @@ impl Shared {
     /// Does something to the hub, and then what follows from it: workers are woken, listeners told, and
     /// outcomes delivered, the last without the lock.
     pub(crate) fn visit<U>(&self, body: impl FnOnce(&mut Hub, &Clock, &mut Outcomes) -> U) -> U {
+        self.visit_and(false, body)
+    }
+
+    /// `more`: as for [`Hub::settle`].
+    #[inline]
+    fn visit_and<U>(&self, more: bool, body: impl FnOnce(&mut Hub, &Clock, &mut Outcomes) -> U) -> U {
         let mut out = OUTCOMES.take();
         let now = Clock::default();
         let (result, knock, news) = {
             let mut hub = lock(&self.hub);
             let result = body(&mut hub, &now, &mut out);
-            hub.settle(&self.listening, &now, &mut out);
+            hub.settle(more, &self.listening, &now, &mut out);
             (result, hub.must_knock(), hub.news.as_mut().map(std::mem::take))
         };
         if knock {
@@ -115,10 +121,10 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether a reply is there, as far as can be told without waiting for the lock.
-    pub(crate) fn something_arrived(&self) -> bool {
+    /// Whether there is something to do for a leader, as far as can be told without waiting for the lock.
+    pub(crate) fn is_worth_a_visit(&self) -> bool {
         match self.hub.try_lock() {
-            Ok(hub) => hub.any_reply(),
+            Ok(hub) => hub.is_worth_a_visit(),
             Err(_) => false,
         }
     }
@@ -177,7 +183,7 @@ impl Backend for Shared {
             return task.end(End::Failed(error));
         }
         if let Some(ticket) = Ticket::of(task) {
-            self.visit(|hub, now, out| hub.submit(ticket, now, out));
+            self.visit_and(true, |hub, now, out| hub.submit(ticket, now, out));
         }
     }
 

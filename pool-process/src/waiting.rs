@@ -55,7 +55,7 @@ impl Shared {
         self.listening.set(Listener::Awake);
         let mut waker = None;
         while !event.is_set() && !is_over(deadline) {
-            if patience.spin(self.shares_a_core(), || event.is_set() || self.something_arrived()) {
+            if patience.spin(self.shares_a_core(), || event.is_set() || self.is_worth_a_visit()) {
                 self.visit(|hub, now, out| hub.take_in(now, out));
                 continue;
             }

@@ -2,9 +2,8 @@
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
-use std::ptr;
 
-use super::{CAPACITY, Ends, IN_ARENA, INLINE, NO_ROOM, PoolHead, READY, Slot, WorkerHead};
+use super::{CAPACITY, Ends, IN_ARENA, INLINE, NO_ROOM, PoolHead, READY, Slot, WorkerHead, words_of};
 use crate::arena::Arena;
 use crate::image::{self, Entry};
 use crate::own::Own;
@@ -14,6 +13,13 @@ use crate::sync::Ordering::*;
 use crate::sys::core::{NO_CORE, current_core};
 use crate::sys::events::Alarm;
 use crate::sys::futex;
+
+/// So many requests are published together in a rush.
+const BATCH: u32 = 8;
+/// With fewer requests outstanding somebody may be waiting for each of them.
+const BUSY: usize = 16;
+/// So many publications in a row that find the worker awake and busy are a rush.
+const RUSH: u32 = 64;
 
 /// A function to be run and what it is to be given.
 #[derive(Debug, Clone, Copy)]
@@ -40,8 +46,8 @@ pub struct Reply {
 /// The bytes of a reply.
 #[derive(Debug)]
 pub enum Output {
-    /// Few, without an allocation: how many, and the bytes.
-    Inline(u8, [u8; INLINE]),
+    /// Few, without an allocation: how many, and the bytes, in words of this machine's order.
+    Inline(u8, [u64; INLINE / 8]),
     /// Many.
     Heap(Vec<u8>),
 }
@@ -73,6 +79,10 @@ pub struct PoolLane {
     seen: u32,
     /// The last of the worker's sleeps that was ended.
     woken: u32,
+    /// How many publications in a row found the worker awake and busy.
+    streak: u32,
+    /// Requests may be held back: a worker that runs dry rings.
+    holding: bool,
     /// After how many replies, ever, the worker was last asked to tell, and whom.
     armed: Option<(u32, Tell)>,
     /// The address of the last function that was sent, and its name.
@@ -110,6 +120,8 @@ impl PoolLane {
             published: 0,
             seen: 0,
             woken: 0,
+            streak: 0,
+            holding: false,
             armed: None,
             last_name: (0, 0),
             their_core: NO_CORE,
@@ -154,9 +166,7 @@ impl PoolLane {
         };
         if request.context.is_empty() && request.input.len() <= INLINE {
             self.arena.place(0);
-            let place = slot.place.as_mut_ptr().cast::<u8>();
-            // SAFETY: `place` is INLINE bytes long, and the input is no longer.
-            unsafe { ptr::copy_nonoverlapping(request.input.as_ptr(), place, request.input.len()) };
+            slot.place = words_of(request.input);
         } else {
             let context = request.context.len() as u64;
             let range = self.arena.place(context + slot.len);
@@ -199,6 +209,9 @@ impl PoolLane {
     /// Lets the worker see what was sent, and wakes it if it sleeps.
     pub fn flush(&mut self) {
         if self.published == self.tail {
+            if self.holding && self.theirs().sleeping.0.load(Relaxed) != 0 {
+                self.hold_no_more();
+            }
             return;
         }
         self.published = self.tail;
@@ -206,10 +219,39 @@ impl PoolLane {
         self.wake();
     }
 
+    /// As [`flush`](PoolLane::flush); but in a rush of requests a few are held back and published together.
+    /// The worker rings the alarm when it runs dry meanwhile, and whoever answers that is to flush.
+    pub fn flush_or_hold(&mut self) {
+        let busy = self.outstanding() >= BUSY;
+        if busy && self.holding && self.tail.wrapping_sub(self.published) < BATCH {
+            return;
+        }
+        if busy && self.is_holding_back() {
+            self.streak = self.streak.saturating_add(1);
+        }
+        self.flush();
+        if !self.holding && self.streak >= RUSH {
+            self.holding = self.words().hold(self.theirs());
+        }
+    }
+
+    /// Whether the worker cannot see all that was sent.
+    pub fn is_holding_back(&self) -> bool {
+        self.published != self.tail
+    }
+
+    fn hold_no_more(&mut self) {
+        self.streak = 0;
+        if std::mem::take(&mut self.holding) {
+            self.words().hold_no_more();
+        }
+    }
+
     fn wake(&mut self) {
         if let Some(sleep) = self.theirs().must_wake(self.woken) {
             self.woken = sleep;
             futex::wake(&self.words().tail.0, 1);
+            self.hold_no_more();
         }
     }
 
@@ -251,11 +293,7 @@ impl PoolLane {
         };
         let mut status = slot.what as u32;
         let output = if slot.flags & IN_ARENA == 0 {
-            let mut bytes = [0; INLINE];
-            for (bytes, word) in bytes.chunks_exact_mut(8).zip(slot.place) {
-                bytes.copy_from_slice(&word.to_ne_bytes());
-            }
-            Output::Inline(slot.len.min(INLINE as u64) as u8, bytes)
+            Output::Inline(slot.len.min(INLINE as u64) as u8, slot.place)
         } else {
             match self.replies.read(slot.place[0], slot.len) {
                 Ok(bytes) => Output::Heap(bytes),

@@ -38,13 +38,17 @@ fn lane() -> (PoolLane, mpsc::Sender<usize>) {
     (lane, turns)
 }
 
+fn bytes_of(words: &[u64]) -> Vec<u8> {
+    words.iter().flat_map(|word| word.to_ne_bytes()).collect()
+}
+
 /// The next reply, when it comes.
 fn reply(lane: &mut PoolLane) -> (u32, Vec<u8>) {
     loop {
         if let Some(reply) = lane.receive() {
             let reply = reply.unwrap();
             let output = match reply.output {
-                Output::Inline(len, bytes) => bytes[..len.into()].to_vec(),
+                Output::Inline(len, words) => bytes_of(&words)[..len.into()].to_vec(),
                 Output::Heap(bytes) => bytes,
             };
             return (reply.status, output);
@@ -129,8 +133,8 @@ fn taking_back_beside_a_busy_worker_loses_and_doubles_nothing() {
             waiting.push(u32::from_le_bytes(returned.input.unwrap().try_into().unwrap()));
         }
         while let Some(reply) = lane.receive() {
-            let Output::Inline(4, bytes) = reply.unwrap().output else { panic!("not a number") };
-            answered.push(u32::from_le_bytes(bytes[..4].try_into().unwrap()));
+            let Output::Inline(4, words) = reply.unwrap().output else { panic!("not a number") };
+            answered.push(u32::from_le_bytes(bytes_of(&words)[..4].try_into().unwrap()));
         }
     }
     while lane.outstanding() > 0 {

@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 use std::slice;
 use std::time::{Duration, Instant};
 
-use super::{CAPACITY, IN_ARENA, INLINE, PoolHead, READY, REFUSED, Slot, WorkerHead};
+use super::{CAPACITY, IN_ARENA, INLINE, PoolHead, READY, REFUSED, Slot, WorkerHead, words_of};
 use crate::arena::Arena;
 use crate::bell::Bell;
 use crate::image::{self, Entry};
@@ -149,7 +149,10 @@ impl Inbox {
                 continue;
             }
             self.sleeps = self.sleeps.wrapping_add(1).max(1);
-            if let Some(tail) = worker.announce_sleep(pool, self.sleeps, self.claimed) {
+            if let Some((tail, ring)) = worker.announce_sleep(pool, self.sleeps, self.claimed) {
+                if ring {
+                    outbox.alarm.ring();
+                }
                 let burst = outbox.arena.has_burst();
                 let start = Instant::now();
                 futex::wait(&pool.tail.0, tail, burst.then_some(TRIM_AFTER));
@@ -224,10 +227,7 @@ impl Outbox {
         };
         if bytes.len() <= INLINE {
             self.arena.place(0);
-            // SAFETY: `place` is INLINE bytes long, and `bytes` no longer.
-            unsafe {
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), slot.place.as_mut_ptr().cast(), bytes.len())
-            };
+            slot.place = words_of(bytes);
         } else {
             let range = self.arena.place(slot.len);
             if let Err(error) = self.segment.write(range.start, bytes) {

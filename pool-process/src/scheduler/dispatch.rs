@@ -16,8 +16,7 @@ const LONG: Duration = Duration::from_millis(10);
 const STALE: Duration = Duration::from_millis(1);
 
 impl<T: Ticket> Scheduler<T> {
-    /// A task came. As an event of its own, because tasks are large to move about and this is the
-    /// event that comes most often.
+    /// A task came. No [`Event`]: tasks are large to move about, and this happens most often.
     #[inline]
     pub(crate) fn submitted(&mut self, task: T, now: &Clock, actions: &mut VecDeque<Action<T>>) {
         if let Some(why) = self.refusal() {

@@ -104,8 +104,12 @@ impl Simulation {
         }
     }
 
-    fn tell(&mut self, event: Event<Job>) {
+    fn tell(&mut self, event: Event) {
         self.decide(event);
+        self.act();
+    }
+
+    fn act(&mut self) {
         while let Some(action) = self.actions.pop_front() {
             self.perform(action);
         }
@@ -114,7 +118,7 @@ impl Simulation {
         }
     }
 
-    fn decide(&mut self, event: Event<Job>) {
+    fn decide(&mut self, event: Event) {
         let clock = Clock::at(self.start + self.now);
         self.scheduler.handle(event, &clock, &mut self.actions);
     }
@@ -173,7 +177,10 @@ impl Simulation {
         let number = self.fates.len();
         let wanted = Rc::new(Cell::new(true));
         self.fates.insert(number, Fate { retries, wanted: wanted.clone(), ..Fate::default() });
-        self.tell(Event::Submitted(Job { number, retries, timeout, panics, wanted }));
+        let clock = Clock::at(self.start + self.now);
+        let job = Job { number, retries, timeout, panics, wanted };
+        self.scheduler.submitted(job, &clock, &mut self.actions);
+        self.act();
     }
 
     /// As the hub does it.

@@ -31,11 +31,11 @@ fn job(number: u32) -> Job {
     Job { number, retries: 0, timeout: None, panics: false }
 }
 
-fn replied(seat: SeatId) -> Event<Job> {
+fn replied(seat: SeatId) -> Event {
     Event::Replied { seat, panicked: false, size: None }
 }
 
-fn died(seat: SeatId, begun: usize) -> Event<Job> {
+fn died(seat: SeatId, begun: usize) -> Event {
     Event::Exited { seat, begun, misborn: false, how: "signal 9".into() }
 }
 
@@ -71,14 +71,20 @@ impl Bench {
         assert_eq!(self.tell(Event::Ready(seat)), []);
     }
 
-    fn tell(&mut self, event: Event<Job>) -> Vec<Action<Job>> {
+    fn tell(&mut self, event: Event) -> Vec<Action<Job>> {
         let mut actions = VecDeque::new();
         self.scheduler.handle(event, &Clock::at(self.start + self.now), &mut actions);
         actions.into()
     }
 
     fn submit(&mut self, number: u32) -> Vec<Action<Job>> {
-        self.tell(Event::Submitted(job(number)))
+        self.submit_job(job(number))
+    }
+
+    fn submit_job(&mut self, job: Job) -> Vec<Action<Job>> {
+        let mut actions = VecDeque::new();
+        self.scheduler.submitted(job, &Clock::at(self.start + self.now), &mut actions);
+        actions.into()
     }
 }
 
@@ -127,7 +133,7 @@ fn a_death_costs_the_task_in_hand_and_no_other() {
 #[test]
 fn a_task_is_tried_again_as_often_as_asked() {
     let mut bench = Bench::new(1);
-    bench.tell(Event::Submitted(Job { retries: 1, ..job(1) }));
+    bench.submit_job(Job { retries: 1, ..job(1) });
     assert_eq!(bench.tell(died(0, 1)), [Spawn(0)]);
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
     bench.tell(Event::Ready(0));
@@ -147,7 +153,7 @@ fn a_time_limit_kills_the_worker_and_blames_the_limit() {
     let mut bench = Bench::new(1);
     let limit = Duration::from_millis(50);
     let timed = Job { timeout: Some(limit), ..job(1) };
-    bench.tell(Event::Submitted(timed.clone()));
+    bench.submit_job(timed.clone());
     assert_eq!(bench.scheduler.next_tick(), Some(bench.start + limit));
     bench.now = Duration::from_millis(49);
     assert_eq!(bench.tell(Event::Tick), []);
@@ -309,11 +315,11 @@ fn a_panic_is_tried_again_only_if_asked() {
     let mut bench = Bench::new(1);
     let panicked = || Event::Replied { seat: 0, panicked: true, size: None };
     let asked = Job { retries: 1, panics: true, ..job(1) };
-    bench.tell(Event::Submitted(asked.clone()));
+    bench.submit_job(asked.clone());
     assert_eq!(bench.tell(panicked()), [Send(0)]);
     assert_eq!(bench.tell(panicked()), [Deliver(Job { retries: 0, ..asked })]);
     let not_asked = Job { retries: 1, ..job(2) };
-    bench.tell(Event::Submitted(not_asked.clone()));
+    bench.submit_job(not_asked.clone());
     assert_eq!(bench.tell(panicked()), [Deliver(not_asked)]);
 }
 
@@ -339,7 +345,7 @@ fn more_deaths_than_allowed_in_a_period_break_the_pool() {
 fn a_worker_that_the_pool_killed_is_no_death() {
     let limit = Some((0, Duration::from_secs(10)));
     let mut bench = Bench::with(Policy { restart_limit: limit, ..Policy::default() }, 1);
-    bench.tell(Event::Submitted(Job { timeout: Some(Duration::from_secs(1)), ..job(1) }));
+    bench.submit_job(Job { timeout: Some(Duration::from_secs(1)), ..job(1) });
     bench.now = Duration::from_secs(1);
     assert_eq!(bench.tell(Event::Tick), [Kill(0)]);
     assert!(matches!(&bench.tell(died(0, 1))[..], [Fail(_, Why::TimedOut(..)), Spawn(0)]));
