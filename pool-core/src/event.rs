@@ -27,15 +27,14 @@ const SET: u8 = 2;
 #[derive(Debug, Default)]
 pub struct Event {
     state: AtomicU8,
-    /// There only between `register` and the next `set`; boxed because most events are never waited
-    /// for by more than a glance.
-    wakers: Mutex<Option<Box<Wakers>>>,
+    /// There only between `register` and the next `set`.
+    wakers: Mutex<Wakers>,
 }
 
 impl Event {
     /// An event that has not happened.
     pub const fn new() -> Event {
-        Event { state: AtomicU8::new(CLEAR), wakers: Mutex::new(None) }
+        Event { state: AtomicU8::new(CLEAR), wakers: Mutex::new(Wakers::None) }
     }
 
     /// Whether it has happened. What its setter wrote before is visible after a `true`.
@@ -56,10 +55,13 @@ impl Event {
 
     #[cold]
     fn wake_all(&self) {
-        let wakers = lock(&self.wakers).take();
-        for (_, waker) in wakers.into_iter().flat_map(|wakers| *wakers) {
-            // A waker is an executor's code; its panic must not reach the thread that completes tasks.
-            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+        // A waker is an executor's code; its panic must not reach the thread that completes tasks.
+        let wake = |waker: Waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
+        let wakers = std::mem::take(&mut *lock(&self.wakers));
+        match wakers {
+            Wakers::None => {}
+            Wakers::One(_, waker) => wake(waker),
+            Wakers::Many(many) => many.into_iter().for_each(|(_, waker)| wake(waker)),
         }
     }
 
@@ -78,14 +80,13 @@ impl Event {
         let mut place = lock(&self.wakers);
         // ORDERING: only uniqueness matters.
         let id = Registration(NEXT.fetch_add(1, Relaxed));
-        let wakers = place.get_or_insert_default();
-        wakers.push((id, waker.clone()));
+        place.add(id, waker.clone());
         // ORDERING: the waker is pushed under the lock before WATCHED is published; a `set` that
         // swaps WATCHED out takes the same lock after us.
         match self.state.compare_exchange(CLEAR, WATCHED, AcqRel, Acquire) {
             Ok(_) | Err(WATCHED) => Some(id),
             Err(_) => {
-                wakers.pop();
+                place.remove(id);
                 None
             }
         }
@@ -93,9 +94,7 @@ impl Event {
 
     /// Takes a waker back that was not woken, or is not needed any more.
     pub fn unregister(&self, id: Registration) {
-        if let Some(wakers) = &mut *lock(&self.wakers) {
-            wakers.retain(|(known, _)| *known != id);
-        }
+        lock(&self.wakers).remove(id);
     }
 
     /// Parks this thread until the event is set (`true`) or `deadline` passes (`false`).
@@ -121,7 +120,44 @@ impl Event {
     }
 }
 
-type Wakers = Vec<(Registration, Waker)>;
+/// Whom to wake: almost always one, which costs no allocation.
+#[derive(Debug, Default)]
+enum Wakers {
+    #[default]
+    None,
+    One(Registration, Waker),
+    Many(Vec<(Registration, Waker)>),
+}
+
+impl Wakers {
+    fn add(&mut self, id: Registration, waker: Waker) {
+        *self = match std::mem::take(self) {
+            Wakers::None => Wakers::One(id, waker),
+            Wakers::One(first, first_waker) => Wakers::Many(vec![(first, first_waker), (id, waker)]),
+            Wakers::Many(mut many) => {
+                many.push((id, waker));
+                Wakers::Many(many)
+            }
+        };
+    }
+
+    fn remove(&mut self, id: Registration) {
+        match self {
+            Wakers::One(known, _) if *known == id => *self = Wakers::None,
+            Wakers::Many(many) => many.retain(|(known, _)| *known != id),
+            Wakers::None | Wakers::One(..) => {}
+        }
+    }
+
+    #[cfg(test)]
+    fn ids(&self) -> Vec<Registration> {
+        match self {
+            Wakers::None => Vec::new(),
+            Wakers::One(id, _) => vec![*id],
+            Wakers::Many(many) => many.iter().map(|(id, _)| *id).collect(),
+        }
+    }
+}
 
 /// What [`Event::register`] gave; to be passed to [`Event::unregister`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -175,7 +211,7 @@ mod tests {
     fn wait_gives_up_at_its_deadline_and_leaves_no_waker() {
         let event = Event::new();
         assert!(!event.wait(Some(Instant::now() + Duration::from_millis(1))));
-        assert!(lock(&event.wakers).as_ref().is_none_or(|wakers| wakers.is_empty()));
+        assert_eq!(lock(&event.wakers).ids(), []);
     }
 
     #[test]
@@ -183,7 +219,7 @@ mod tests {
         let event = Event::new();
         event.set();
         assert_eq!(event.register(Waker::noop()), None);
-        assert!(lock(&event.wakers).as_ref().is_none_or(|wakers| wakers.is_empty()));
+        assert_eq!(lock(&event.wakers).ids(), []);
         event.clear();
         assert!(!event.is_set());
     }
@@ -194,9 +230,6 @@ mod tests {
         let (first, second) =
             (event.register(Waker::noop()).unwrap(), event.register(Waker::noop()).unwrap());
         event.unregister(first);
-        assert_eq!(
-            lock(&event.wakers).as_ref().unwrap().iter().map(|entry| entry.0).collect::<Vec<_>>(),
-            [second]
-        );
+        assert_eq!(lock(&event.wakers).ids(), [second]);
     }
 }

@@ -12,11 +12,11 @@ const KEEP: usize = 1 << 20;
 /// Lends an empty buffer, warm from the last use. The user's encoding code runs inside and may call
 /// a pool again: it then finds a buffer of its own.
 pub(crate) fn with_scratch<U>(body: impl FnOnce(&mut Vec<u8>) -> U) -> U {
-    let mut buffer = SCRATCH.take();
+    let mut buffer = SCRATCH.with(Cell::take);
     buffer.clear();
     let result = body(&mut buffer);
     if buffer.capacity() <= KEEP {
-        SCRATCH.set(buffer);
+        SCRATCH.with(|place| place.set(buffer));
     }
     result
 }

@@ -60,7 +60,8 @@ impl Patience {
     }
 
     fn yield_until(&mut self, done: impl Fn() -> bool) -> bool {
-        let (mut last, mut long) = (Instant::now(), 0);
+        // The first yield is usually enough, so the clock is not read for it.
+        let (mut last, mut long): (Option<Instant>, u32) = (None, 0);
         for _ in 0..YIELDS {
             thread::yield_now();
             if done() {
@@ -68,8 +69,7 @@ impl Patience {
                 return true;
             }
             let now = Instant::now();
-            long += u32::from(now - last > LONG_YIELD);
-            last = now;
+            long += u32::from(last.replace(now).is_some_and(|last| now - last > LONG_YIELD));
             if long == LONG_YIELDS {
                 break;
             }

@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
 use std::thread::{JoinHandle, Thread};
 use std::time::Instant;
 
@@ -21,6 +22,7 @@ use crate::listening::Listening;
 use crate::options::Surroundings;
 use crate::scheduler::{self, Phase, Policy};
 use crate::ticket::Ticket;
+use crate::waiting::ringer;
 
 pub(crate) struct Shared {
     pub(crate) name: String,
@@ -30,6 +32,8 @@ pub(crate) struct Shared {
     hooks: Hooks,
     pub(crate) surroundings: Surroundings,
     pub(crate) bell: Arc<Bell>,
+    /// Rings it.
+    pub(crate) ringer: Waker,
     /// The one caller that takes replies in for all that wait; see [`crate::waiting`].
     pub(crate) leader: Mutex<Patience>,
     pub(crate) followers: Mutex<Vec<Thread>>,
@@ -57,13 +61,15 @@ impl Shared {
         hooks: Hooks,
         surroundings: Surroundings,
     ) -> io::Result<Shared> {
+        let bell = Arc::new(Bell::create()?);
         Ok(Shared {
             name,
             forward_logs: false,
             hub: Mutex::new(Hub::new(workers, policy, initializer, hooks.any())),
             hooks,
             surroundings,
-            bell: Arc::new(Bell::create()?),
+            ringer: ringer(&bell),
+            bell,
             leader: Mutex::new(Patience::new()),
             followers: Mutex::default(),
             listening: Listening::new(),
@@ -84,7 +90,7 @@ impl Shared {
     /// `more`: as for [`Hub::settle`].
     #[inline]
     fn visit_and<U>(&self, more: bool, body: impl FnOnce(&mut Hub, &Clock, &mut Outcomes) -> U) -> U {
-        let mut out = OUTCOMES.take();
+        let mut out = OUTCOMES.with(Cell::take);
         let now = Clock::default();
         let (result, knock, news) = {
             let mut hub = lock(&self.hub);
@@ -101,7 +107,7 @@ impl Shared {
                 let _ = panics::catch(|| task.end(end));
             }
         }
-        OUTCOMES.set(out);
+        OUTCOMES.with(|place| place.set(out));
         for news in news.into_iter().flatten() {
             self.hooks.call(news, |callback| self.run_callback(callback));
         }

@@ -53,16 +53,14 @@ impl Shared {
 
     fn lead(&self, event: &Event, deadline: Option<Instant>, patience: &mut Patience) -> bool {
         self.listening.set(Listener::Awake);
-        let mut waker = None;
         while !event.is_set() && !is_over(deadline) {
             if patience.spin(self.shares_a_core(), || event.is_set() || self.is_worth_a_visit()) {
                 self.visit(|hub, now, out| hub.take_in(now, out));
                 continue;
             }
-            // Whoever else sets the event rings the bell by this.
-            let waker = waker.get_or_insert_with(|| Waker::from(Arc::new(Ring(self.bell.clone()))));
             let count = self.bell.count();
-            let Some(registration) = event.register(waker) else { break };
+            // Whoever else sets the event rings the bell by this.
+            let Some(registration) = event.register(&self.ringer) else { break };
             self.visit(|hub, now, out| {
                 self.listening.set(Listener::Asleep);
                 hub.take_in(now, out);
@@ -122,6 +120,11 @@ impl Shared {
 
 fn is_over(deadline: Option<Instant>) -> bool {
     deadline.is_some_and(|deadline| deadline <= Instant::now())
+}
+
+/// A waker that rings the pool's bell.
+pub(crate) fn ringer(bell: &Arc<Bell>) -> Waker {
+    Waker::from(Arc::new(Ring(bell.clone())))
 }
 
 struct Ring(Arc<Bell>);

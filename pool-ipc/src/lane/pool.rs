@@ -300,7 +300,7 @@ impl PoolLane {
                 // That is the loss of this reply alone, and none of its worker's doing.
                 Err(error) if error.kind() == io::ErrorKind::OutOfMemory => {
                     status = NO_ROOM;
-                    Output::Inline(0, [0; INLINE])
+                    Output::Inline(0, [0; INLINE / 8])
                 }
                 Err(error) => return Some(Err(LaneError(error))),
             }
