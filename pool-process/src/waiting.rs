@@ -10,7 +10,7 @@
 
 use std::sync::{Arc, MutexGuard, TryLockError};
 use std::task::{Wake, Waker};
-use std::thread;
+use std::thread::{self, Thread};
 use std::time::Instant;
 
 use pool_core::{Event, park_until, unparker};
@@ -82,10 +82,11 @@ impl Shared {
     fn follow(&self, event: &Event, deadline: Option<Instant>) -> Option<bool> {
         let me = thread::current();
         let waker = unparker();
-        lock(&self.followers).push(me.clone());
-        // From here on a leader that leaves wakes us, or one before us. Had it left before, nobody leads.
         let outcome = loop {
             let Some(registration) = event.register(&waker) else { break Some(true) };
+            // From here on a leader that leaves wakes us, or one before us. Had it left before, nobody leads.
+            // Again in each round: who is woken to lead is off the list, and may find that another was faster.
+            self.line_up(&me);
             if self.try_lead().is_some() {
                 event.unregister(registration);
                 break None;
@@ -107,6 +108,14 @@ impl Shared {
             None => {}
         }
         outcome
+    }
+
+    /// Puts this thread on the list of followers, at its end if it is not on it.
+    fn line_up(&self, me: &Thread) {
+        let mut followers = lock(&self.followers);
+        if !followers.iter().any(|follower| follower.id() == me.id()) {
+            followers.push(me.clone());
+        }
     }
 
     /// Wakes a follower to lead.

@@ -34,6 +34,25 @@ fn a_task_may_drop_a_busy_pool_of_its_own<B: Backend>() {
     assert_eq!(pool.map(nested, 0..3).unwrap(), [true; 3]);
 }
 
+/// Threads that wait for one pool at the same time take turns in seeing to its replies; whoever stops hands
+/// that on. Nobody is forgotten when the one that it was handed to was not fast enough.
+fn many_threads_wait_for_one_pool<B: Backend>() {
+    let pool = B::pool(2);
+    // Many rounds, because the last one to stop has nobody after it who would notice.
+    for _ in 0..500 {
+        std::thread::scope(|scope| {
+            for thread in 0..3 {
+                let pool = &pool;
+                scope.spawn(move || {
+                    for x in 0..4 {
+                        assert_eq!(pool.apply(square, x + thread).unwrap(), square(x + thread));
+                    }
+                });
+            }
+        });
+    }
+}
+
 fn pools_three_deep<B: Backend>() {
     fn deeper<B: Backend>(levels: u32) -> u32 {
         match levels {
@@ -134,6 +153,7 @@ on_every_backend!(
     a_pool_behind_a_reference_to_any,
     the_backend_is_chosen_at_run_time,
     eight_threads_share_a_pool,
+    many_threads_wait_for_one_pool,
     a_pool_in_an_arc_outlives_the_thread_that_made_it,
     a_pool_is_dropped_in_another_thread,
 );
