@@ -23,6 +23,11 @@ pub(crate) fn alone(path: &str, body: impl FnOnce()) {
 
 /// The same with another time until it counts as hanging.
 pub(crate) fn alone_within(limit: Duration, path: &str, body: impl FnOnce()) {
+    alone_with(&[], limit, path, body);
+}
+
+/// The same with these variables in its environment.
+pub(crate) fn alone_with(environment: &[(&str, &str)], limit: Duration, path: &str, body: impl FnOnce()) {
     if std::env::var_os(ALONE).is_some() {
         no_core_files();
         return watched(limit, body);
@@ -34,6 +39,7 @@ pub(crate) fn alone_within(limit: Duration, path: &str, body: impl FnOnce()) {
         let output = Command::new(std::env::current_exe().expect("this program"))
             .args([test, "--exact", "--nocapture", "--test-threads=1"])
             .env(ALONE, "1")
+            .envs(environment.iter().copied())
             .env("TMPDIR", scratch.path())
             .output()
             .expect("the test program again");

@@ -69,11 +69,27 @@ macro_rules! backend {
 #[cfg(feature = "thread")]
 backend!(Thread, pool::ThreadPool, false, pool::ThreadPool::builder());
 #[cfg(feature = "process")]
-backend!(Process, pool::ProcessPool, true, builder_of(StartMethod::Spawn));
+backend!(Process, pool::ProcessPool, true, builder_of(method()));
+
+/// Tells a test program that runs one test, and its workers, how pools start theirs.
+const METHOD: &str = "POOL_TEST_START_METHOD";
+
+/// As the environment says. One type of backend serves all start methods, so that the suite is compiled for
+/// processes once.
 #[cfg(feature = "process")]
-backend!(ForkServer, pool::ProcessPool, true, builder_of(StartMethod::ForkServer));
+fn method() -> StartMethod {
+    match std::env::var(METHOD).as_deref() {
+        Ok("fork_server") => StartMethod::ForkServer,
+        Ok("fork") => StartMethod::Fork,
+        _ => StartMethod::Spawn,
+    }
+}
+
+/// Runs the test at `path`, which is generic over the start method, in a program of its own.
 #[cfg(feature = "process")]
-backend!(Fork, pool::ProcessPool, true, builder_of(StartMethod::Fork));
+pub(crate) fn alone_by(method: &str, path: &str, body: impl FnOnce()) {
+    super::alone_with(&[(METHOD, method)], super::limit(), path, body);
+}
 
 /// Makes a `#[test]` for each backend of functions that are generic over it.
 macro_rules! on_every_backend {
@@ -90,18 +106,20 @@ macro_rules! on_every_backend {
                 $crate::support::guarded(super::$test::<$crate::support::Process>)
             })+
         }
+        // Each in a program of its own, which is told the start method; and because tests that run beside it
+        // may hold any lock while it forks.
         #[cfg(feature = "process")]
         mod fork_server {
             $(#[test] fn $test() {
-                $crate::support::guarded(super::$test::<$crate::support::ForkServer>)
+                let path = concat!(module_path!(), "::", stringify!($test));
+                $crate::support::alone_by("fork_server", path, super::$test::<$crate::support::Process>)
             })+
         }
-        // Each in a program of its own: tests that run beside it may hold any lock while it forks.
         #[cfg(feature = "process")]
         mod fork {
             $(#[test] fn $test() {
                 let path = concat!(module_path!(), "::", stringify!($test));
-                $crate::support::alone(path, super::$test::<$crate::support::Fork>)
+                $crate::support::alone_by("fork", path, super::$test::<$crate::support::Process>)
             })+
         }
     };
@@ -129,14 +147,14 @@ macro_rules! alone_on_every_backend {
         mod fork_server {
             $(#[test] fn $test() {
                 let path = concat!(module_path!(), "::", stringify!($test));
-                $crate::support::alone(path, super::$test::<$crate::support::ForkServer>)
+                $crate::support::alone_by("fork_server", path, super::$test::<$crate::support::Process>)
             })+
         }
         #[cfg(feature = "process")]
         mod fork {
             $(#[test] fn $test() {
                 let path = concat!(module_path!(), "::", stringify!($test));
-                $crate::support::alone(path, super::$test::<$crate::support::Fork>)
+                $crate::support::alone_by("fork", path, super::$test::<$crate::support::Process>)
             })+
         }
     };

@@ -14,12 +14,12 @@ mod process;
 mod random;
 mod watchdog;
 
-pub(crate) use alone::{alone, alone_within};
+pub(crate) use alone::{alone, alone_with, alone_within};
 #[cfg(feature = "thread")]
 pub(crate) use backends::Thread;
 pub(crate) use backends::{Backend, alone_on_every_backend, on_every_backend};
 #[cfg(feature = "process")]
-pub(crate) use backends::{Fork, ForkServer, Process};
+pub(crate) use backends::{Process, alone_by};
 pub(crate) use census::Census;
 pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
 #[cfg(feature = "process")]
