@@ -10,6 +10,7 @@
 //! | WATCHED | not yet, `wakers` has some  | `register` |
 //! | SET     | happened                    | `set`    |
 
+use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::*};
 use std::sync::{Arc, Mutex};
@@ -27,14 +28,15 @@ const SET: u8 = 2;
 #[derive(Debug, Default)]
 pub struct Event {
     state: AtomicU8,
-    /// There only between `register` and the next `set`.
-    wakers: Mutex<Wakers>,
+    /// There from the first `register` to the next `set`; boxed because most events are never waited for by
+    /// more than a glance.
+    wakers: Mutex<Option<Box<Wakers>>>,
 }
 
 impl Event {
     /// An event that has not happened.
     pub const fn new() -> Event {
-        Event { state: AtomicU8::new(CLEAR), wakers: Mutex::new(Wakers::None) }
+        Event { state: AtomicU8::new(CLEAR), wakers: Mutex::new(None) }
     }
 
     /// Whether it has happened. What its setter wrote before is visible after a `true`.
@@ -55,13 +57,10 @@ impl Event {
 
     #[cold]
     fn wake_all(&self) {
-        // A waker is an executor's code; its panic must not reach the thread that completes tasks.
-        let wake = |waker: Waker| drop(catch_unwind(AssertUnwindSafe(|| waker.wake())));
-        let wakers = std::mem::take(&mut *lock(&self.wakers));
-        match wakers {
-            Wakers::None => {}
-            Wakers::One(_, waker) => wake(waker),
-            Wakers::Many(many) => many.into_iter().for_each(|(_, waker)| wake(waker)),
+        let wakers = lock(&self.wakers).take();
+        for waker in wakers.into_iter().flat_map(|wakers| wakers.all()) {
+            // A waker is an executor's code; its panic must not reach the thread that completes tasks.
+            let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
         }
     }
 
@@ -76,17 +75,19 @@ impl Event {
     /// already. Whoever is woken and finds that it is not set registers again: a `set` that was cleared
     /// at once may have taken the waker.
     pub fn register(&self, waker: &Waker) -> Option<Registration> {
-        static NEXT: AtomicU64 = AtomicU64::new(0);
+        static NEXT: AtomicU64 = AtomicU64::new(1);
         let mut place = lock(&self.wakers);
         // ORDERING: only uniqueness matters.
-        let id = Registration(NEXT.fetch_add(1, Relaxed));
-        place.add(id, waker.clone());
+        let id = Registration(NonZeroU64::new(NEXT.fetch_add(1, Relaxed)).unwrap_or(NonZeroU64::MAX));
+        place.get_or_insert_default().add(id, waker.clone());
         // ORDERING: the waker is pushed under the lock before WATCHED is published; a `set` that
         // swaps WATCHED out takes the same lock after us.
         match self.state.compare_exchange(CLEAR, WATCHED, AcqRel, Acquire) {
             Ok(_) | Err(WATCHED) => Some(id),
             Err(_) => {
-                place.remove(id);
+                if let Some(wakers) = &mut *place {
+                    wakers.remove(id);
+                }
                 None
             }
         }
@@ -94,7 +95,9 @@ impl Event {
 
     /// Takes a waker back that was not woken, or is not needed any more.
     pub fn unregister(&self, id: Registration) {
-        lock(&self.wakers).remove(id);
+        if let Some(wakers) = &mut *lock(&self.wakers) {
+            wakers.remove(id);
+        }
     }
 
     /// Parks this thread until the event is set (`true`) or `deadline` passes (`false`).
@@ -120,48 +123,39 @@ impl Event {
     }
 }
 
-/// Whom to wake: almost always one, which costs no allocation.
+/// Whom to wake: almost always one.
 #[derive(Debug, Default)]
-enum Wakers {
-    #[default]
-    None,
-    One(Registration, Waker),
-    Many(Vec<(Registration, Waker)>),
+struct Wakers {
+    first: Option<(Registration, Waker)>,
+    more: Vec<(Registration, Waker)>,
 }
 
 impl Wakers {
     fn add(&mut self, id: Registration, waker: Waker) {
-        *self = match std::mem::take(self) {
-            Wakers::None => Wakers::One(id, waker),
-            Wakers::One(first, first_waker) => Wakers::Many(vec![(first, first_waker), (id, waker)]),
-            Wakers::Many(mut many) => {
-                many.push((id, waker));
-                Wakers::Many(many)
-            }
-        };
+        match &self.first {
+            None => self.first = Some((id, waker)),
+            Some(_) => self.more.push((id, waker)),
+        }
     }
 
     fn remove(&mut self, id: Registration) {
-        match self {
-            Wakers::One(known, _) if *known == id => *self = Wakers::None,
-            Wakers::Many(many) => many.retain(|(known, _)| *known != id),
-            Wakers::None | Wakers::One(..) => {}
-        }
+        self.first.take_if(|(known, _)| *known == id);
+        self.more.retain(|(known, _)| *known != id);
+    }
+
+    fn all(self) -> impl Iterator<Item = Waker> {
+        self.first.into_iter().chain(self.more).map(|(_, waker)| waker)
     }
 
     #[cfg(test)]
     fn ids(&self) -> Vec<Registration> {
-        match self {
-            Wakers::None => Vec::new(),
-            Wakers::One(id, _) => vec![*id],
-            Wakers::Many(many) => many.iter().map(|(id, _)| *id).collect(),
-        }
+        self.first.iter().chain(&self.more).map(|(id, _)| *id).collect()
     }
 }
 
 /// What [`Event::register`] gave; to be passed to [`Event::unregister`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Registration(u64);
+pub struct Registration(NonZeroU64);
 
 /// A waker that unparks this thread.
 pub fn unparker() -> Waker {
@@ -211,7 +205,7 @@ mod tests {
     fn wait_gives_up_at_its_deadline_and_leaves_no_waker() {
         let event = Event::new();
         assert!(!event.wait(Some(Instant::now() + Duration::from_millis(1))));
-        assert_eq!(lock(&event.wakers).ids(), []);
+        assert!(lock(&event.wakers).as_ref().is_none_or(|wakers| wakers.ids().is_empty()));
     }
 
     #[test]
@@ -219,7 +213,7 @@ mod tests {
         let event = Event::new();
         event.set();
         assert_eq!(event.register(Waker::noop()), None);
-        assert_eq!(lock(&event.wakers).ids(), []);
+        assert!(lock(&event.wakers).as_ref().is_none_or(|wakers| wakers.ids().is_empty()));
         event.clear();
         assert!(!event.is_set());
     }
@@ -230,6 +224,6 @@ mod tests {
         let (first, second) =
             (event.register(Waker::noop()).unwrap(), event.register(Waker::noop()).unwrap());
         event.unregister(first);
-        assert_eq!(lock(&event.wakers).ids(), [second]);
+        assert_eq!(lock(&event.wakers).as_ref().unwrap().ids(), [second]);
     }
 }

@@ -45,7 +45,7 @@ impl EncodedInitializer {
     /// # Errors
     /// What the initializer failed with.
     pub fn outcome(status: u32, output: Payload) -> Result<()> {
-        OneRaw::<()>::Ended(End::Reply { status, output, worker: None }).finish()
+        OneRaw::<()>::from(End::Reply { status, output, worker: None }).finish()
     }
 }
 

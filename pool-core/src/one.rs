@@ -22,27 +22,65 @@ use crate::work::{End, Limits, Payload, Request, Task, Work};
 
 pub(crate) struct One<T: TaskFn<A>, A> {
     bound: T::Bound,
-    limits: Limits,
+    /// Those of a call without options are not worth a place.
+    limits: Option<Box<Limits>>,
     slot: Slot<A, T::Output, OneRaw<T::Output>>,
 }
 
+/// The outcome as it came. It is small, because all results of a call may wait at once: what is rare, or
+/// large, is behind a pointer.
 pub(crate) enum OneRaw<R> {
     Value(R),
-    Ended(End),
+    Failed(Error),
+    /// An encoded value of a few bytes.
+    Short {
+        len: u8,
+        bytes: [u8; SHORT],
+    },
+    Reply(Box<Reply>),
+}
+
+/// With its length and the kind of the outcome, such a value is two words.
+const SHORT: usize = 14;
+
+pub(crate) struct Reply {
+    status: u32,
+    output: Payload,
+    worker: Option<Box<Worker>>,
+}
+
+impl<R> From<End> for OneRaw<R> {
+    fn from(end: End) -> OneRaw<R> {
+        match end {
+            End::Failed(error) => OneRaw::Failed(error),
+            End::Reply { status, output: Payload::Inline { len, bytes }, .. }
+                if status == Status::Value as u32 && usize::from(len) <= SHORT =>
+            {
+                let mut short = [0; SHORT];
+                short.copy_from_slice(&bytes.0[..SHORT]);
+                OneRaw::Short { len, bytes: short }
+            }
+            End::Reply { status, output, worker } => {
+                OneRaw::Reply(Box::new(Reply { status, output, worker }))
+            }
+        }
+    }
 }
 
 impl<R: DeserializeOwned + Send + 'static> Raw<R> for OneRaw<R> {
     fn finish(self) -> Result<R> {
-        match self {
-            OneRaw::Value(value) => Ok(value),
-            OneRaw::Ended(End::Failed(error)) => Err(error),
-            OneRaw::Ended(End::Reply { status, output, worker }) => match Status::from_word(status) {
-                Some(Status::Value) => decode(output),
-                Some(Status::Failed | Status::Panicked) => {
-                    Err(Error::from(decode::<Failure>(output)?).by(worker.as_deref()))
-                }
-                Some(Status::Mixed) | None => Err(unknown_status(status)),
-            },
+        let Reply { status, output, worker } = match self {
+            OneRaw::Value(value) => return Ok(value),
+            OneRaw::Failed(error) => return Err(error),
+            OneRaw::Short { len, bytes } => return decode(Payload::copy_of(&bytes[..usize::from(len)])),
+            OneRaw::Reply(reply) => *reply,
+        };
+        match Status::from_word(status) {
+            Some(Status::Value) => decode(output),
+            Some(Status::Failed | Status::Panicked) => {
+                Err(Error::from(decode::<Failure>(output)?).by(worker.as_deref()))
+            }
+            Some(Status::Mixed) | None => Err(unknown_status(status)),
         }
     }
 }
@@ -107,6 +145,7 @@ where
 {
     pub(crate) fn new(f: T, arg: A, limits: Limits) -> Arc<One<T, A>> {
         let bound = f.bind();
+        let limits = (limits != Limits::default()).then(|| Box::new(limits));
         Arc::new(One { bound, limits, slot: Slot::new(Some(arg)) })
     }
 
@@ -125,13 +164,11 @@ where
         let Some(arg) = self.slot.take_arg() else { return };
         let attempt = |arg| panics::catch(|| T::call(&self.bound, arg));
         let outcome =
-            again::persistently(self.limits, arg, attempt, std::result::Result::is_err, || self.wanted());
+            again::persistently(self.limits(), arg, attempt, std::result::Result::is_err, || self.wanted());
         self.settle(match outcome {
             Ok(Ok(value)) => OneRaw::Value(value),
-            Ok(Err(panic)) => {
-                OneRaw::Ended(End::Failed(Error::panicked(panic).by(Some(&Worker::this_thread()))))
-            }
-            Err(error) => OneRaw::Ended(End::Failed(error)),
+            Ok(Err(panic)) => OneRaw::Failed(Error::panicked(panic).by(Some(&Worker::this_thread()))),
+            Err(error) => OneRaw::Failed(error),
         });
     }
 
@@ -143,7 +180,7 @@ where
     }
 
     fn end(self: Arc<Self>, end: End) {
-        self.settle(OneRaw::Ended(end));
+        self.settle(end.into());
     }
 
     fn wanted(&self) -> bool {
@@ -151,7 +188,7 @@ where
     }
 
     fn limits(&self) -> Limits {
-        self.limits
+        self.limits.as_deref().copied().unwrap_or_default()
     }
 }
 
@@ -189,10 +226,37 @@ where
     }
 
     fn cancel(self: Arc<Self>, backend: &dyn Backend) -> bool {
-        let cancelled = self.settle(OneRaw::Ended(End::Failed(Error::new(ErrorKind::Cancelled, ""))));
+        let cancelled = self.settle(OneRaw::Failed(Error::new(ErrorKind::Cancelled, "")));
         if cancelled {
             backend.forget(&(self as Task));
         }
         cancelled
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Hundreds of thousands of them may wait at once.
+    #[test]
+    fn a_task_and_its_handle_are_small() {
+        fn size_of_task<T: TaskFn<u64, Output = u64>>(_: T) -> usize {
+            size_of::<One<T, u64>>()
+        }
+        assert_eq!(size_of_task(|x: u64| x), 72);
+        assert_eq!(size_of::<crate::AsyncResult<u64>>(), 40);
+    }
+
+    #[test]
+    fn a_value_is_the_same_however_short_its_encoding() {
+        for len in 0..2 * SHORT {
+            let text = "x".repeat(len);
+            let mut bytes = Vec::new();
+            codec::encode(&(text.clone(), 7u8), &mut bytes).unwrap();
+            let end =
+                End::Reply { status: Status::Value as u32, output: Payload::copy_of(&bytes), worker: None };
+            assert_eq!(OneRaw::<(String, u8)>::from(end).finish().unwrap(), (text, 7));
+        }
     }
 }
