@@ -9,7 +9,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use crate::again;
 use crate::backend::Backend;
 use crate::codec::{self, CodecError};
-use crate::error::{Error, ErrorKind, Result, Worker};
+use crate::error::{Error, ErrorKind, PanicInfo, Result, Worker};
 use crate::event::Event;
 use crate::function::{Carried, TaskFn};
 use crate::handle::Pending;
@@ -72,7 +72,7 @@ impl<R: DeserializeOwned + Send + 'static> Raw<R> for OneRaw<R> {
         let Reply { status, output, worker } = match self {
             OneRaw::Value(value) => return Ok(value),
             OneRaw::Failed(error) => return Err(error),
-            OneRaw::Short { len, bytes } => return decode(Payload::copy_of(&bytes[..usize::from(len)])),
+            OneRaw::Short { len, bytes } => return decode_slice(&bytes[..usize::from(len).min(SHORT)]),
             OneRaw::Reply(reply) => *reply,
         };
         match Status::from_word(status) {
@@ -89,14 +89,22 @@ pub(crate) fn unknown_status(status: u32) -> Error {
     Error::new(ErrorKind::Decode, format!("the worker's reply has the unknown status {status}"))
 }
 
+/// Decodes a few bytes that a worker sent.
+fn decode_slice<V: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<V> {
+    decoded(panics::catch(|| codec::from_plain_slice(bytes).unwrap_or_else(|| codec::decode(bytes))))
+}
+
 /// Decodes what a worker sent.
 pub(crate) fn decode<V: DeserializeOwned + 'static>(output: Payload) -> Result<V> {
-    let decoded = panics::catch(|| match output {
+    decoded(panics::catch(|| match output {
         Payload::Heap(bytes) if codec::is_plain::<V>() => {
             codec::from_plain(bytes).unwrap_or_else(|| Err(CodecError::custom("not a plain value")))
         }
         other => codec::from_plain_slice(other.as_slice()).unwrap_or_else(|| codec::decode(other.as_slice())),
-    });
+    }))
+}
+
+fn decoded<V>(decoded: std::result::Result<std::result::Result<V, CodecError>, PanicInfo>) -> Result<V> {
     match decoded {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => {

@@ -103,7 +103,7 @@ impl Post {
         let Some(input) = ticket.input.take() else {
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, "no memory to read its argument back"));
         };
-        let sent = self.put(ticket.entry, ticket.context.as_ref(), input.as_slice());
+        let sent = self.put(ticket.entry, ticket.context(), input.as_slice());
         if ticket.keeps_its_input() {
             ticket.input = Some(input);
         }

@@ -10,24 +10,30 @@ use crate::scheduler;
 pub(crate) struct Ticket {
     pub(crate) task: Task,
     pub(crate) entry: Entry,
-    pub(crate) context: Option<Carried>,
     /// The encoded argument; `None` while it is in a lane, whose memory keeps it until the reply, unless it is
     /// to be kept for longer.
     pub(crate) input: Option<Payload>,
+    /// Behind a pointer, because tickets are moved about and few have any of it.
+    rare: Option<Box<Rare>>,
+}
+
+/// What the tasks of a call without options and contexts do not have.
+#[derive(Default)]
+struct Rare {
     limits: Limits,
+    context: Option<Carried>,
 }
 
 impl Ticket {
     /// Encodes the task. `None`: it has ended, perhaps by not being encodable.
     pub(crate) fn of(task: Task) -> Option<Ticket> {
         match task.request() {
-            Ok(Some(request)) => Some(Ticket {
-                limits: task.limits(),
-                task,
-                entry: request.entry,
-                context: request.context,
-                input: Some(request.input),
-            }),
+            Ok(Some(request)) => {
+                let (limits, context) = (task.limits(), request.context);
+                let plain = limits == Limits::default() && context.is_none();
+                let rare = if plain { None } else { Some(Box::new(Rare { limits, context })) };
+                Some(Ticket { task, entry: request.entry, input: Some(request.input), rare })
+            }
             Ok(None) => None,
             Err(error) => {
                 task.end(pool_core::work::End::Failed(error));
@@ -38,25 +44,31 @@ impl Ticket {
 }
 
 impl Ticket {
+    /// What is bound to its function.
+    pub(crate) fn context(&self) -> Option<&Carried> {
+        self.rare.as_ref()?.context.as_ref()
+    }
+
     /// Whether the task may have to be sent again after its reply.
     pub(crate) fn keeps_its_input(&self) -> bool {
-        self.limits.retry_panics && self.limits.retries > 0
+        self.rare.as_ref().is_some_and(|rare| rare.limits.retry_panics && rare.limits.retries > 0)
     }
 }
 
 impl scheduler::Ticket for Ticket {
     fn timeout(&self) -> Option<Duration> {
-        self.limits.timeout
+        self.rare.as_ref()?.limits.timeout
     }
 
     fn try_again(&mut self) -> bool {
-        let left = self.limits.retries.checked_sub(1);
-        self.limits.retries = left.unwrap_or(0);
+        let Some(rare) = &mut self.rare else { return false };
+        let left = rare.limits.retries.checked_sub(1);
+        rare.limits.retries = left.unwrap_or(0);
         left.is_some()
     }
 
     fn retries_panics(&self) -> bool {
-        self.limits.retry_panics
+        self.rare.as_ref().is_some_and(|rare| rare.limits.retry_panics)
     }
 
     fn wanted(&self) -> bool {
