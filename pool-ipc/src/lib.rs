@@ -4,7 +4,7 @@
 //! - [`lane`]: the memory a worker shares with its pool: requests one way, replies the other.
 //! - [`bell`]: the word on which a pool's caller sleeps until some worker has replied.
 //! - [`patience`]: how long to spin before sleeping.
-//! - [`line`]: the socket between a child and who started it: its order, commands, why it cannot start.
+//! - [`mod@line`]: the socket between a child and who started it: its order, commands, why it cannot start.
 //! - [`start_method`]: the ways to turn a birth into a child; [`fork_server`] is one.
 //! - [`own`]: what a forked child must not have of this library.
 //! - [`life_line`]: a thread for births that are to die with the program, and not before.
