@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::process::{Command, Stdio};
 
-use crate::limits::{arena_copies, futex_ping_pong, spin_ping_pong};
+use crate::limits::{arena_copies, bare_fork, futex_ping_pong, spin_ping_pong};
 use crate::peers::ipc_channel;
 use crate::{Error, Result};
 
@@ -45,6 +45,7 @@ fn run(args: &[String]) -> Result<()> {
     match name.as_str() {
         spin_ping_pong::CHILD => spin_ping_pong::child(),
         futex_ping_pong::CHILD => futex_ping_pong::child(),
+        bare_fork::CHILD => bare_fork::child(),
         arena_copies::CHILD => arena_copies::child(argument),
         ipc_channel::WORDS => ipc_channel::words_child(argument),
         ipc_channel::VECTORS => ipc_channel::vectors_child(argument),

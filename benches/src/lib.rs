@@ -11,7 +11,7 @@
 //! ```text
 //! figures ──> figure ──> report        what is measured and must be reached; the rounds; the lines
 //!    ├──> subjects                     the pool's side of each figure
-//!    ├──> limits                       bare spinning, bare futex, bare copies, bare spawn
+//!    ├──> limits                       bare spinning, bare futex, bare copies, bare spawn, bare fork
 //!    └──> peers                        ipc-channel, procspawn, rayon, threadpool, rusty_pool
 //! ```
 

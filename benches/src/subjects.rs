@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use pool::{Pool, ProcessPool, ThreadPool};
+use pool::{Pool, ProcessPool, StartMethod, ThreadPool};
 
 use crate::figure::Side;
 use crate::process_tree::{cpu_time_of_tree, precise_cpu_time_of_tree};
-use crate::{Result, timing, work};
+use crate::{Result, limits, timing, work};
 
 const WORKERS: usize = 2;
 
@@ -121,6 +121,26 @@ pub fn deadline(tasks: usize) -> Result<Vec<Side>> {
         }
     };
     Ok(vec![Side::subject("apply with a timeout", move || (0..tasks).map(|_| late()).collect())])
+}
+
+/// Each slice: the seconds from the deaths of a pool's only worker, so many times, to the first results of
+/// those that come after it. The worker is idle when it is killed, and so is the caller until it submits.
+pub fn refill(method: StartMethod, times: usize) -> Result<Side> {
+    let pool = ProcessPool::builder().workers(1).start_method(method).build()?;
+    let refill = move || {
+        let old = pool.apply(|(): ()| std::process::id(), ())?;
+        std::thread::sleep(limits::BETWEEN_LIVES);
+        let (time, new) = timing::once(|| {
+            // SAFETY: a plain system call; the worker is this process's child, and not reaped before it is dead.
+            unsafe { libc::kill(old as libc::pid_t, libc::SIGKILL) };
+            pool.apply(|(): ()| std::process::id(), ())
+        });
+        match new? {
+            new if new == old => Err("a killed worker gave a result".into()),
+            _ => Ok(time),
+        }
+    };
+    Ok(Side::subject("kill to next worker's result", move || (0..times).map(|_| refill()).collect()))
 }
 
 /// Each slice: the processor time of this process and its workers over the interval, once as the

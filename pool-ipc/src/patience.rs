@@ -14,7 +14,8 @@ use std::time::{Duration, Instant};
 pub struct Patience {
     /// How often to look before sleeping.
     looks: u32,
-    most: u32,
+    /// Asked of the system at the first wait: a worker's first task does not wait for the answer.
+    most: Option<u32>,
     /// Waits in a row that were short.
     short: u32,
 }
@@ -34,11 +35,17 @@ const RUSH: u32 = 8;
 
 impl Patience {
     /// The most patience that this machine is worth.
-    #[expect(clippy::new_without_default, reason = "it asks the system how many cores there are")]
-    pub fn new() -> Patience {
+    #[expect(clippy::new_without_default, reason = "what it will be depends on the machine")]
+    pub const fn new() -> Patience {
+        Patience { looks: MOST, most: None, short: 0 }
+    }
+
+    #[cold]
+    fn ask(&mut self) -> u32 {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let most = if cores > 1 { MOST } else { 0 };
-        Patience { looks: most, most, short: 0 }
+        self.looks = self.looks.min(most);
+        *self.most.insert(most)
     }
 
     /// Looks until `done`, or until patience runs out (`false`). `same_core`: whoever is waited for was
@@ -48,9 +55,13 @@ impl Patience {
         if same_core {
             return self.yield_until(done);
         }
+        let most = match self.most {
+            Some(most) => most,
+            None => self.ask(),
+        };
         for _ in 0..self.looks {
             if done() {
-                self.looks = self.most;
+                self.looks = most;
                 self.short = self.short.saturating_add(1);
                 return true;
             }
@@ -80,7 +91,7 @@ impl Patience {
     /// It was in vain, and the sleep after it lasted this long.
     pub fn slept(&mut self, length: Duration) {
         if length < WORTH {
-            self.looks = (self.looks * 2 + SEED).min(self.most);
+            self.looks = (self.looks * 2 + SEED).min(self.most.unwrap_or(0));
             self.short = self.short.saturating_add(1);
         } else {
             self.looks /= 2;

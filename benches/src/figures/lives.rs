@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use pool::StartMethod;
+
 use crate::figure::{Bound, Figure, Reading, Side};
-use crate::limits::bare_spawn;
+use crate::limits::{bare_fork, bare_spawn};
 use crate::peers::procspawn;
 use crate::placement::Placement;
 use crate::process_tree::precise_cpu_time_of_tree;
@@ -32,6 +34,28 @@ pub(super) fn figures() -> Vec<Figure> {
             placement: Placement::Free,
             sides: subjects::deadline,
             bounds: &[Bound::Within(0.020)],
+        },
+        Figure {
+            name: "refill_fork_server",
+            what: "SIGKILL of an idle pool's only worker to a result of the next one, by the fork server; p50, {n}",
+            n: 20,
+            reading: Reading::Time,
+            slices: 4,
+            max_rounds: usize::MAX,
+            placement: Placement::Free,
+            sides: |n| Ok(vec![subjects::refill(StartMethod::ForkServer, n)?, bare_fork::side(n)?]),
+            bounds: &[Bound::AtMost(2.0, bare_fork::NAME)],
+        },
+        Figure {
+            name: "refill_spawn",
+            what: "SIGKILL of an idle pool's only worker to a result of the next one, spawned; p50, {n} times",
+            n: 10,
+            reading: Reading::Time,
+            slices: 4,
+            max_rounds: usize::MAX,
+            placement: Placement::Free,
+            sides: |n| Ok(vec![subjects::refill(StartMethod::Spawn, n)?, bare_spawn::side(n)?]),
+            bounds: &[Bound::AtMost(1.5, bare_spawn::NAME)],
         },
         Figure {
             name: "idle",
