@@ -37,6 +37,7 @@
 //! | `current_process`, `parent_process`, `active_children`, `cpu_count` | the same names |
 //! | `util.Finalize`, `atexit` | [`at_exit`] |
 //! | `log_to_stderr`, `get_logger` | feature `log`: `log_to_stderr`, `forward_logs` on the builders; the library's records have the target `pool` |
+//! | a function that reads globals, under the start method `fork` | [`ProcessPool::fork_map`], [`ForkMap`]: a closure that captures, over borrowed items |
 //! | keyword arguments, `functools.partial` | a tuple or struct as the argument; [`with`] binds a context, [`star`] spreads a tuple |
 //!
 //! # What may cross
@@ -65,9 +66,9 @@ pub use pool_core::{
 
 #[cfg(feature = "process")]
 pub use pool_process::{
-    ActiveChild, CurrentProcess, Finalizer, ParentProcess, Passed, Process, ProcessBuilder, ProcessPool,
-    ProcessPoolBuilder, Role, Run, StartMethod, StillRunning, active_children, at_exit, cpu_count,
-    current_process, parent_process,
+    ActiveChild, CurrentProcess, Finalizer, ForkMap, ParentProcess, Passed, Process, ProcessBuilder,
+    ProcessPool, ProcessPoolBuilder, Role, Run, StartMethod, StillRunning, active_children, at_exit,
+    cpu_count, current_process, parent_process,
 };
 #[cfg(feature = "log")]
 pub use pool_process::{RecordOrigin, log_to_stderr, record_origin};

@@ -89,6 +89,14 @@ pub(crate) fn chunk<T, A, const STOP: bool>(
     });
 }
 
+/// The same for a function that is at hand, with what it captured, and its argument.
+pub(crate) fn at_hand<V: Serialize + 'static>(body: impl FnOnce() -> V, output: &mut dyn FnMut(u32, &[u8])) {
+    serve(output, |output| {
+        let value = panics::catch(body).map_err(Failure::Panicked)?;
+        encode(&value, Status::Value, output)
+    });
+}
+
 /// Runs `body`; whatever of the user's code panics in it (decoding, encoding, dropping), the one
 /// outcome is put out.
 fn serve(

@@ -1,5 +1,6 @@
 //! A task function that is called once, by a process of its own and outside of any pool.
 
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::codec;
@@ -25,6 +26,12 @@ where
     let input = encode(arg)?;
     let context = carry::<F, A>(&bound)?;
     Ok(Request { entry: shim::one::<F, A>, context, input })
+}
+
+/// Runs what needs no request, because this process is a copy of the one that asks; puts out a status and bytes for
+/// [`finish`], once, whatever panics in it.
+pub fn run<R: Serialize + 'static>(body: impl FnOnce() -> R, output: &mut dyn FnMut(u32, &[u8])) {
+    shim::at_hand(body, output);
 }
 
 /// What `f` returned, from the status and the bytes that its entry put out. They are not trusted.
@@ -71,6 +78,19 @@ mod tests {
         let (status, output) = call(&request(with(3u64, |k, x: u64| k * x), 14).unwrap());
         assert!(failure(status, &output).is_none());
         assert_eq!(finish::<u64>(status, output).unwrap(), 42);
+    }
+
+    #[test]
+    fn a_closure_at_hand_is_run_with_what_it_captured() {
+        let text = String::from("abc");
+        let call = |body: &dyn Fn() -> usize| {
+            let mut outcome = None;
+            run(body, &mut |status, bytes| outcome = Some((status, bytes.to_vec())));
+            let (status, output) = outcome.unwrap();
+            finish::<usize>(status, output)
+        };
+        assert_eq!(call(&|| text.len()).unwrap(), 3);
+        assert!(call(&|| panic!("no {text}")).unwrap_err().is_panic());
     }
 
     #[test]

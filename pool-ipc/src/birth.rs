@@ -129,6 +129,32 @@ impl Birth<'_> {
     }
 }
 
+/// Forks this process; the child runs `body` with the words, and exits when it returns. Whatever `body` refers to
+/// is there in the child's copy of the memory, as it is now. The child dies with the calling thread.
+///
+/// # Errors
+/// As [`Birth::spawn`]; [`Unsupported`](io::ErrorKind::Unsupported) beside other threads, unless `allow_threads`.
+pub fn fork_with(words: &[&str], allow_threads: bool, body: &dyn Fn(Born)) -> io::Result<Child> {
+    let place = std::ptr::from_ref(&body).expose_provenance().to_string();
+    let words = [words, &[&place]].concat();
+    let birth = Birth {
+        entry: run_body,
+        descriptors: &[],
+        words: &words,
+        setting: &Setting::default(),
+        outlives_starter: false,
+    };
+    birth.prepare(StartMethod::Fork, allow_threads)?.start()
+}
+
+fn run_body(mut born: Born) {
+    let Some(place) = born.words.pop().and_then(|place| place.parse().ok()) else { return };
+    // SAFETY: only `fork_with` has this entry, with the place of a variable of its frame; the child is a copy of
+    // the process in which that frame was live, goes on below it on the same stack, and never returns to it.
+    let body = unsafe { *std::ptr::with_exposed_provenance::<&dyn Fn(Born)>(place) };
+    body(born);
+}
+
 /// The name of what catches a program that is executed again.
 fn catcher() -> io::Result<u64> {
     let name = name_of(on_load as *const () as usize).ok();

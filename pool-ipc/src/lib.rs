@@ -11,6 +11,7 @@
 //! - [`limits`]: an error of the system that comes of a limit says which.
 //! - [`packets`]: messages one way, for what a child has to tell and nobody waits for.
 //! - [`parcel`]: one call of a function and its outcome, for a process that does nothing else.
+//! - [`results`]: what children that were forked for one call send back.
 //! - [`exit`]: what runs when this process ends.
 //! - [`child`] and [`watch`]: killing, reaping, and waiting for many children and alarms at once.
 //! - `sys`: the contract with the operating system, one folder per system.
@@ -52,6 +53,8 @@ pub mod packets;
 pub mod parcel;
 #[cfg(not(loom))]
 pub mod patience;
+#[cfg(not(loom))]
+pub mod results;
 #[cfg(not(loom))]
 mod segment;
 #[cfg(not(loom))]

@@ -16,7 +16,7 @@ use crate::own::{self, own};
 pub enum Role {
     /// It is the program as the user started it.
     Main,
-    /// It is a worker of a [`ProcessPool`](crate::ProcessPool).
+    /// It is a worker of a [`ProcessPool`](crate::ProcessPool), or of a [`ForkMap`](crate::ForkMap).
     Worker,
     /// It is a [`Process`](crate::Process).
     Process,

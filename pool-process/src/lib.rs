@@ -14,6 +14,7 @@
 
 mod clock;
 mod finalize;
+mod fork_map;
 mod hooks;
 mod hub;
 mod identity;
@@ -33,6 +34,7 @@ mod waiting;
 mod worker;
 
 pub use finalize::{Finalizer, at_exit};
+pub use fork_map::ForkMap;
 pub use identity::{CurrentProcess, ParentProcess, Role, cpu_count, current_process, parent_process};
 #[cfg(feature = "log")]
 pub use logs::{RecordOrigin, log_to_stderr, record_origin};
