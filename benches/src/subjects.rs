@@ -4,6 +4,7 @@
 //! Each pool has two workers, is made once for its figure and warmed up by the round that does not
 //! count; `cold_pool` and `idle` make their own.
 
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::time::Duration;
 
 use pool::{Pool, ProcessPool, StartMethod, ThreadPool};
@@ -141,6 +142,33 @@ pub fn refill(method: StartMethod, times: usize) -> Result<Side> {
         }
     };
     Ok(Side::subject("kill to next worker's result", move || (0..times).map(|_| refill()).collect()))
+}
+
+/// Each slice: the seconds from the SIGKILL of such a worker to its end, so many times: before that nobody can
+/// know of it.
+pub fn end(method: StartMethod, times: usize) -> Result<Side> {
+    let pool = ProcessPool::builder().workers(1).start_method(method).build()?;
+    let end = move || {
+        let old = pool.apply(|(): ()| std::process::id(), ())?;
+        // SAFETY: a plain system call with the id of a child of this process; its result is checked and owned.
+        let handle = unsafe {
+            match libc::syscall(libc::SYS_pidfd_open, old as libc::pid_t, 0) {
+                -1 => return Err(std::io::Error::last_os_error().into()),
+                handle => OwnedFd::from_raw_fd(handle as i32),
+            }
+        };
+        std::thread::sleep(limits::BETWEEN_LIVES);
+        let (time, ()) = timing::once(|| {
+            let mut ended = libc::pollfd { fd: handle.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+            // SAFETY: a plain system call as in `refill`, and one valid pollfd.
+            unsafe {
+                libc::kill(old as libc::pid_t, libc::SIGKILL);
+                libc::poll(&mut ended, 1, -1);
+            }
+        });
+        Ok(time)
+    };
+    Ok(Side::remark("kill to the worker's end", move || (0..times).map(|_| end()).collect()))
 }
 
 /// Each slice: the processor time of this process and its workers over the interval, once as the

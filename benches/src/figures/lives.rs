@@ -43,7 +43,7 @@ pub(super) fn figures() -> Vec<Figure> {
             slices: 4,
             max_rounds: usize::MAX,
             placement: Placement::Free,
-            sides: |n| Ok(vec![subjects::refill(StartMethod::ForkServer, n)?, bare_fork::side(n)?]),
+            sides: refills_by_fork_server,
             bounds: &[Bound::AtMost(2.0, bare_fork::NAME)],
         },
         Figure {
@@ -69,6 +69,11 @@ pub(super) fn figures() -> Vec<Figure> {
             bounds: &[Bound::Nothing],
         },
     ]
+}
+
+fn refills_by_fork_server(n: usize) -> Result<Vec<Side>> {
+    let method = StartMethod::ForkServer;
+    Ok(vec![subjects::refill(method, n)?, bare_fork::side(n)?, subjects::end(method, n)?])
 }
 
 fn beginnings(n: usize) -> Result<Vec<Side>> {
