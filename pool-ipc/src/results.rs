@@ -18,6 +18,7 @@ use std::io;
 use std::os::fd::AsRawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering::*};
+use std::time::Duration;
 
 use ipc_channel::IpcError;
 use ipc_channel::ipc::{IpcBytesReceiver, IpcBytesSender, bytes_channel};
@@ -90,12 +91,21 @@ impl Outlet {
         }
     }
 
-    /// Says that a child has ended.
+    /// Says that a child has ended, as often as it takes: the caller waits to hear it.
     ///
     /// # Errors
-    /// As [`send`](Outlet::send).
+    /// The caller is gone.
     pub fn ended(&self, child: usize) -> io::Result<()> {
-        self.packet(child, ENDED, 0, 0, &[])
+        use io::ErrorKind::{BrokenPipe, ConnectionReset};
+        loop {
+            match self.packet(child, ENDED, 0, 0, &[]) {
+                Err(error) if ![BrokenPipe, ConnectionReset].contains(&error.kind()) => {
+                    // There is no memory for a packet now.
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                said => return said,
+            }
+        }
     }
 
     fn packet(&self, child: usize, kind: u32, status: u32, item: u64, piece: &[u8]) -> io::Result<()> {
@@ -227,6 +237,13 @@ mod tests {
         );
         assert_eq!(arrivals.receive().unwrap(), Arrival::Ended(1));
         sender.join().unwrap();
+    }
+
+    #[test]
+    fn an_end_that_nobody_hears_is_an_error() {
+        let (outlet, arrivals) = channel(1).unwrap();
+        drop(arrivals);
+        assert!(outlet.ended(0).is_err());
     }
 
     #[test]

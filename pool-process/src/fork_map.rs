@@ -97,7 +97,7 @@ impl ForkMap {
     /// fails with [`WorkerDied`](ErrorKind::WorkerDied).
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) for 0 workers, and beside other threads
     /// unless they are allowed; [`Os`](ErrorKind::Os) when the system refuses a process.
-    /// No process is left, whatever comes of it.
+    /// No process is left, whatever comes of it. There is no time limit: an item that does not end is waited for.
     pub fn map<A, R, F>(&self, items: &[A], f: F) -> Result<Vec<R>>
     where
         F: Fn(&A) -> R,
