@@ -8,13 +8,24 @@
 //! [`ThreadPool::scope`] is for closures that borrow, which no other process could run.
 
 #![forbid(unsafe_code)]
+// Under `--cfg loom` the queue alone is compiled, and its models are run.
+#![cfg_attr(loom, allow(dead_code))]
 
-mod pool;
 mod queue;
+mod sync;
+
+#[cfg(not(loom))]
+mod pool;
+#[cfg(not(loom))]
 mod scope;
+#[cfg(not(loom))]
 mod shared;
+#[cfg(not(loom))]
 mod timer;
+#[cfg(not(loom))]
 mod worker;
 
+#[cfg(not(loom))]
 pub use pool::{ThreadPool, ThreadPoolBuilder};
+#[cfg(not(loom))]
 pub use scope::{Scope, ScopedResult};

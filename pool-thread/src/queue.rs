@@ -1,7 +1,15 @@
 //! The queue between callers and worker threads: who is woken when.
 //!
-//! The tasks lie in a deque under a lock that is held for a few instructions. Waking a thread costs a system call and a switch, twenty times
-//! what a small task costs, and takes the core from somebody who has something to do. So:
+//! ```text
+//!  callers ──push──> inbox ──all of it, when the outbox is empty──> outbox ──pop──> workers
+//! ```
+//!
+//! Each of the two is a deque under a lock that is held for a few instructions. Callers meet each other at
+//! the inbox, workers meet each other at the outbox, and the two sides meet once for each time that the
+//! outbox runs dry. Whoever wants both locks takes the outbox first.
+//!
+//! Waking a thread costs a system call and a switch, twenty times what a small task costs, and takes the
+//! core from somebody who has something to do. So:
 //!
 //! - A thread without work first *searches* for a while, one at a time. While one searches nobody is
 //!   woken, because it will find what was queued; when it has found something and there is more, it
@@ -11,49 +19,66 @@
 //!   the sleepers stands *guard*: it looks after the queue once a millisecond, and when something is there
 //!   and nobody has taken any, brisk times are over.
 //!
-//! Nothing is slept through. A caller queues a task, and then looks whether somebody searches, stands
-//! guard, or sleeps. A thread stops searching, or being on guard, or goes to sleep, and then looks into
-//! the queue once more. Each writes before it looks, with a sequentially consistent fence in between, so
-//! one of them sees the other.
+//! Nothing is slept through. A caller queues a task and looks whether somebody searches, stands guard, or
+//! sleeps, both under the inbox's lock. A thread writes down that it stops searching, or being on guard, or
+//! goes to sleep, and then looks into the queue once more, under the same lock. One of the two is first: if
+//! the caller, the thread finds the task; if the thread, the caller sees what it wrote. The words that they
+//! write and see are therefore Relaxed, all of them: it is the lock that orders them. That the queue is closed,
+//! and how many threads are too many, is written under that lock too, before all sleepers are woken.
+//!
+//! `queue/model.rs` has this checked in every order that it can happen in.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::*, fence};
-use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use pool_core::work::Task;
+use crate::sync::{AtomicBool, AtomicUsize, Line, Mutex, Ordering::*, Thread, lock, thread};
 
-use crate::shared::lock;
+#[cfg(all(test, loom))]
+mod model;
+#[cfg(all(test, not(loom)))]
+mod tests;
 
-/// A plain deque under a lock: a thread that takes a task frees nothing that the one who queued it
+/// `T` is a task.
+pub(crate) struct Queue<T> {
+    inbox: Line<Deque<Inbox<T>>>,
+    /// Older than all that is in the inbox.
+    outbox: Line<Deque<VecDeque<T>>>,
+    crew: Line<Crew>,
+    /// Grows while tasks are being taken.
+    beats: Line<AtomicUsize>,
+}
+
+/// Plain deques under locks: a thread that takes a task frees nothing that the one who queued it
 /// allocated, which would make the two meet in the allocator far more often than here.
-struct State {
-    tasks: VecDeque<Task>,
+struct Deque<D> {
+    tasks: Mutex<D>,
+    /// How many there are; written under the lock, and read without as a hint.
+    count: AtomicUsize,
+}
+
+struct Inbox<T> {
+    tasks: VecDeque<T>,
     /// Whether tasks are taken.
     open: bool,
 }
 
-pub(crate) struct Queue {
-    state: Mutex<State>,
-    /// How many tasks `state` has; written under its lock, read without.
-    queued: AtomicUsize,
-    closed: AtomicBool,
+/// What the workers are at. All is written before a look under the inbox's lock, or is a hint.
+struct Crew {
+    workers: AtomicUsize,
+    /// How many threads are too many: whoever comes for a task leaves instead. Grows under the inbox's lock.
+    surplus: AtomicUsize,
     /// Threads that look for work, or have been woken to.
     searching: AtomicUsize,
-    /// In brisk times: how long a queue is left to whoever comes back from a task. Otherwise 0.
+    /// In brisk times: how long an inbox is left to whoever comes back from a task. Otherwise 0.
     short: AtomicUsize,
-    /// Grows while tasks are being taken.
-    beats: AtomicUsize,
     /// A sleeper looks after the queue once in [`ROUND`].
     guarded: AtomicBool,
     /// How many are in `sleepers`.
     asleep: AtomicUsize,
     /// The first of them stands guard, in brisk times, unless all sleep; the last is woken first.
     sleepers: Mutex<Vec<Thread>>,
-    workers: AtomicUsize,
-    /// How many threads are too many: whoever comes for a task leaves instead.
-    surplus: AtomicUsize,
+    /// Set when the inbox is closed: a look under its lock from then on finds all there will be.
+    closed: AtomicBool,
 }
 
 /// How long a thread searches before it sleeps, on a core that nobody else wants: a few wake-ups' worth.
@@ -70,6 +95,7 @@ const BRISK: Duration = Duration::from_micros(5);
 const SHORT: Duration = Duration::from_micros(300);
 
 /// What a worker knows of its last tasks.
+#[derive(Default)]
 pub(crate) struct Tempo {
     since: Option<Instant>,
     count: u32,
@@ -80,77 +106,49 @@ pub(crate) struct Tempo {
 /// So many tasks in a row are timed together.
 const TIMED: u32 = 32;
 
-impl Tempo {
-    pub(crate) fn new() -> Tempo {
-        Tempo { since: None, count: 0, slow: false }
-    }
-}
-
-impl Queue {
-    pub(crate) fn new(workers: usize) -> Queue {
+impl<T> Queue<T> {
+    pub(crate) fn new(workers: usize) -> Queue<T> {
         Queue {
-            state: Mutex::new(State { tasks: VecDeque::new(), open: true }),
-            queued: AtomicUsize::new(0),
-            closed: AtomicBool::new(false),
-            searching: AtomicUsize::new(0),
-            short: AtomicUsize::new(0),
-            beats: AtomicUsize::new(0),
-            guarded: AtomicBool::new(false),
-            asleep: AtomicUsize::new(0),
-            sleepers: Mutex::default(),
-            workers: AtomicUsize::new(workers),
-            surplus: AtomicUsize::new(0),
+            inbox: Line(Deque::of(Inbox { tasks: VecDeque::new(), open: true })),
+            outbox: Line(Deque::of(VecDeque::new())),
+            crew: Line(Crew {
+                workers: AtomicUsize::new(workers),
+                surplus: AtomicUsize::new(0),
+                searching: AtomicUsize::new(0),
+                short: AtomicUsize::new(0),
+                guarded: AtomicBool::new(false),
+                asleep: AtomicUsize::new(0),
+                sleepers: Mutex::new(Vec::new()),
+                closed: AtomicBool::new(false),
+            }),
+            beats: Line(AtomicUsize::new(0)),
         }
     }
 
     /// Queues a task; gives it back when the queue is closed.
     #[inline]
-    pub(crate) fn push(&self, task: Task) -> Result<(), Task> {
-        {
-            let mut state = lock(&self.state);
-            if !state.open {
+    pub(crate) fn push(&self, task: T) -> Result<(), T> {
+        let wake = {
+            let mut inbox = lock(&self.inbox.tasks);
+            if !inbox.open {
                 return Err(task);
             }
-            state.tasks.push_back(task);
-            self.queued.store(state.tasks.len(), Relaxed);
-        }
-        self.wake_one_if_needed();
-        Ok(())
-    }
-
-    fn wake_one_if_needed(&self) {
-        // ORDERING: after the task was queued, or searching ended; pairs with the fence in `look_again`.
-        fence(SeqCst);
-        if self.asleep.load(Relaxed) == 0 || self.searching.load(Relaxed) > 0 {
-            return;
-        }
-        if !self.guarded.load(Relaxed) || self.queued.load(Relaxed) > self.short.load(Relaxed) {
-            self.wake_one();
-        }
-    }
-
-    #[cold]
-    fn wake_one(&self) {
-        let sleeper = {
-            let mut sleepers = lock(&self.sleepers);
-            let sleeper = sleepers.pop();
-            if sleeper.is_some() {
-                self.asleep.store(sleepers.len(), Relaxed);
-                // On behalf of the one that wakes, so that nobody else is woken meanwhile.
-                self.searching.fetch_add(1, Relaxed);
-            }
-            sleeper
+            inbox.tasks.push_back(task);
+            let count = inbox.tasks.len();
+            self.inbox.count.store(count, Relaxed);
+            self.crew.must_wake(count)
         };
-        if let Some(thread) = sleeper {
-            thread.unpark();
+        if wake {
+            self.crew.wake_one();
         }
+        Ok(())
     }
 
     /// The next task, waiting for it; `None` once the queue is closed and empty, or this thread is one too
     /// many.
     #[inline]
-    pub(crate) fn pop(&self, tempo: &mut Tempo) -> Option<Task> {
-        if self.takes_leave() {
+    pub(crate) fn pop(&self, tempo: &mut Tempo) -> Option<T> {
+        if self.crew.takes_leave() {
             return None;
         }
         if let Some(task) = self.try_pop() {
@@ -160,61 +158,69 @@ impl Queue {
         self.wait_and_pop(tempo)
     }
 
-    fn try_pop(&self) -> Option<Task> {
-        if self.queued.load(Relaxed) == 0 {
+    fn try_pop(&self) -> Option<T> {
+        // A task that is being moved may be missed here; whoever gives up looks under the locks.
+        if self.inbox.count.load(Relaxed) == 0 && self.outbox.count.load(Relaxed) == 0 {
             return None;
         }
-        let mut state = lock(&self.state);
-        // ORDERING: under the lock, what was queued after `send_away` is not seen without it. The queue of
-        // a closed pool is for whoever comes.
-        if self.surplus.load(Relaxed) > 0 && !self.closed.load(Relaxed) {
-            return None;
+        self.take()
+    }
+
+    fn take(&self) -> Option<T> {
+        let mut outbox = lock(&self.outbox.tasks);
+        if outbox.is_empty() {
+            let mut inbox = lock(&self.inbox.tasks);
+            std::mem::swap(&mut inbox.tasks, &mut outbox);
+            self.inbox.count.store(0, Relaxed);
         }
-        let task = state.tasks.pop_front();
-        self.queued.store(state.tasks.len(), Relaxed);
+        // Asked after the inbox's lock was had, by this thread or by the one that filled the outbox: what was
+        // queued after `send_away` is not taken by those that were sent. The queue of a closed pool is for
+        // whoever comes.
+        let mine = !self.crew.has_surplus() || self.crew.closed.load(Relaxed);
+        let task = if mine { outbox.pop_front() } else { None };
+        self.outbox.count.store(outbox.len(), Relaxed);
         task
     }
 
-    fn wait_and_pop(&self, tempo: &mut Tempo) -> Option<Task> {
+    fn wait_and_pop(&self, tempo: &mut Tempo) -> Option<T> {
         // One that searches is enough to find what comes.
-        let mut search = self.searching.fetch_add(1, Relaxed) == 0;
+        let mut search = self.crew.searching.fetch_add(1, Relaxed) == 0;
         loop {
-            let found = if search { self.search() } else { None };
-            // ORDERING: pairs with the store in `close`, which comes after the last task.
-            let closed = self.closed.load(Acquire);
-            let found = if closed { found.or_else(|| self.try_pop()) } else { found };
-            if found.is_some() || closed || self.takes_leave() {
-                // Whoever queued while we searched relied on us, up to here.
-                if self.searching.fetch_sub(1, AcqRel) == 1 && self.look_again() {
-                    self.wake_one_if_needed();
-                }
+            let mut found = if search { self.search() } else { None };
+            let closed = found.is_none() && self.crew.closed.load(Relaxed);
+            if closed {
+                found = self.take();
+            }
+            if found.is_some() || closed || self.crew.takes_leave() {
+                self.end_search();
                 self.note_tempo(tempo);
                 return found;
             }
-            *tempo = Tempo::new();
+            *tempo = Tempo::default();
             self.sleep();
             search = true;
         }
     }
 
-    fn search(&self) -> Option<Task> {
-        let start = Instant::now();
-        let (mut last, mut long) = (start, 0);
+    /// Whoever queued while we searched relied on us, up to here.
+    fn end_search(&self) {
+        if self.crew.searching.fetch_sub(1, Relaxed) == 1
+            && let Some(waiting) = self.look_again()
+            && self.crew.must_wake(waiting)
+        {
+            self.crew.wake_one();
+        }
+    }
+
+    fn search(&self) -> Option<T> {
+        let mut patience = Patience::new();
         loop {
             if let Some(task) = self.try_pop() {
                 return Some(task);
             }
-            if self.closed.load(Relaxed)
-                || self.surplus.load(Relaxed) > 0
-                || long > LONG_YIELDS
-                || last - start > SEARCH
-            {
+            if self.crew.has_to_rise() || !patience.lasts() {
                 return None;
             }
-            thread::yield_now();
-            let now = Instant::now();
-            long += u32::from(now - last > LONG_YIELD);
-            last = now;
         }
     }
 
@@ -237,20 +243,169 @@ impl Queue {
                 return;
             }
             tempo.slow = !brisk;
-            let short = if brisk { short as usize } else { 0 };
-            // Whoever is first among the sleepers is now to stand guard.
-            if self.short.swap(short, Relaxed) == 0
-                && short > 0
-                && let Some(first) = lock(&self.sleepers).first()
-            {
-                first.unpark();
-            }
+            self.crew.set_short(if brisk { short as usize } else { 0 });
         }
     }
 
     /// Sleeps until woken, or there is something to do.
     fn sleep(&self) {
         let me = thread::current();
+        self.crew.lie_down(&me);
+        loop {
+            if self.crew.takes_guard(&me) {
+                if self.stand_guard() {
+                    return self.crew.get_up(&me);
+                }
+            } else if self.look_again().is_some() {
+                return self.crew.get_up(&me);
+            } else {
+                thread::park();
+            }
+            if !self.crew.lies(&me) {
+                return; // Woken for work.
+            }
+        }
+    }
+
+    /// Leaves the queue to those who are at work, for a while; returns whether they got stuck, or there is
+    /// something other than tasks to get up for.
+    fn stand_guard(&self) -> bool {
+        let beats = self.beats.load(Relaxed);
+        if !self.crew.has_to_rise() {
+            park_for_a_round();
+        }
+        self.crew.guarded.store(false, Relaxed);
+        let stuck = self.look_again().is_some() && self.beats.load(Relaxed) == beats;
+        if stuck {
+            self.crew.short.store(0, Relaxed);
+        }
+        stuck || self.crew.has_to_rise()
+    }
+
+    /// How many tasks wait, if there is something to do after all: a task to take, or a queue to leave. Both locks are held, or a task that is being moved would be missed.
+    fn look_again(&self) -> Option<usize> {
+        let outbox = lock(&self.outbox.tasks);
+        let inbox = lock(&self.inbox.tasks);
+        let waiting = outbox.len() + inbox.tasks.len();
+        (waiting > 0 || !inbox.open || self.crew.has_surplus()).then_some(waiting)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        lock(&self.inbox.tasks).open
+    }
+
+    /// Takes no more tasks; those that are queued are still given out.
+    pub(crate) fn close(&self) {
+        {
+            let mut inbox = lock(&self.inbox.tasks);
+            inbox.open = false;
+            // Under the lock too, or a thread that looks again and again would not hear of it.
+            self.crew.closed.store(true, Relaxed);
+        }
+        self.crew.wake_all();
+    }
+
+    /// Has `threads` of those that wait here, or come here next, leave.
+    pub(crate) fn send_away(&self, threads: usize) {
+        {
+            // Under the lock, so that whoever comes upon a task that is queued later knows of it.
+            let _inbox = lock(&self.inbox.tasks);
+            self.crew.surplus.fetch_add(threads, Relaxed);
+        }
+        self.crew.wake_all();
+    }
+
+    /// Makes room for `threads` more; returns how many of them are to be started, because they are not
+    /// among those that were sent away and have not left.
+    pub(crate) fn make_room(&self, threads: usize) -> usize {
+        // Nobody waits for the surplus to shrink, so no lock is needed.
+        let kept = (0..threads).take_while(|_| self.crew.shrink_surplus()).count();
+        let missing = threads - kept;
+        self.crew.workers.fetch_add(missing, Relaxed);
+        missing
+    }
+
+    /// Empties the queue.
+    pub(crate) fn drain(&self) -> VecDeque<T> {
+        let mut outbox = lock(&self.outbox.tasks);
+        let mut inbox = lock(&self.inbox.tasks);
+        let mut tasks = std::mem::take(&mut *outbox);
+        tasks.append(&mut inbox.tasks);
+        self.inbox.count.store(0, Relaxed);
+        self.outbox.count.store(0, Relaxed);
+        tasks
+    }
+}
+
+impl<D> Deque<D> {
+    fn of(tasks: D) -> Deque<D> {
+        Deque { tasks: Mutex::new(tasks), count: AtomicUsize::new(0) }
+    }
+}
+
+impl Crew {
+    /// Whether somebody has to be woken for a queue of so many. To be asked after a look under the inbox's
+    /// lock, or under it.
+    fn must_wake(&self, waiting: usize) -> bool {
+        waiting > 0
+            && self.asleep.load(Relaxed) > 0
+            && self.searching.load(Relaxed) == 0
+            && (!self.guarded.load(Relaxed) || waiting > self.short.load(Relaxed))
+    }
+
+    fn has_surplus(&self) -> bool {
+        self.surplus.load(Relaxed) > 0
+    }
+
+    /// Whether there is something other than tasks to get up for.
+    fn has_to_rise(&self) -> bool {
+        self.closed.load(Relaxed) || self.has_surplus()
+    }
+
+    fn shrink_surplus(&self) -> bool {
+        self.surplus.fetch_update(Relaxed, Relaxed, |surplus| surplus.checked_sub(1)).is_ok()
+    }
+
+    /// Whether this thread is one too many. It is, once: it has to leave then.
+    #[inline]
+    fn takes_leave(&self) -> bool {
+        // What a thread that leaves has done is known by its join; these are counts.
+        let taken = self.has_surplus() && self.shrink_surplus();
+        if taken {
+            self.workers.fetch_sub(1, Relaxed);
+        }
+        taken
+    }
+
+    #[cold]
+    fn wake_one(&self) {
+        let sleeper = {
+            let mut sleepers = lock(&self.sleepers);
+            let sleeper = sleepers.pop();
+            if sleeper.is_some() {
+                self.asleep.store(sleepers.len(), Relaxed);
+                // On behalf of the one that wakes, so that nobody else is woken meanwhile.
+                self.searching.fetch_add(1, Relaxed);
+            }
+            sleeper
+        };
+        if let Some(thread) = sleeper {
+            thread.unpark();
+        }
+    }
+
+    fn wake_all(&self) {
+        let sleepers = {
+            let mut sleepers = lock(&self.sleepers);
+            self.asleep.store(0, Relaxed);
+            self.searching.fetch_add(sleepers.len(), Relaxed);
+            std::mem::take(&mut *sleepers)
+        };
+        sleepers.iter().for_each(Thread::unpark);
+    }
+
+    /// From searching to sleep. Whoever does so looks into the queue once more before it parks.
+    fn lie_down(&self, me: &Thread) {
         {
             let mut sleepers = lock(&self.sleepers);
             sleepers.push(me.clone());
@@ -260,86 +415,7 @@ impl Queue {
                 self.guarded.store(false, Relaxed);
             }
         }
-        self.searching.fetch_sub(1, AcqRel);
-        loop {
-            if self.is_to_guard(&me) {
-                if self.stand_guard() {
-                    return self.get_up(&me);
-                }
-            } else if self.look_again() {
-                return self.get_up(&me);
-            } else {
-                thread::park();
-            }
-            // Woken for work: then we are not on the list.
-            if !lock(&self.sleepers).iter().any(|sleeper| sleeper.id() == me.id()) {
-                return;
-            }
-        }
-    }
-
-    /// Leaves the queue to those who are at work, for a while; returns whether they got stuck.
-    fn stand_guard(&self) -> bool {
-        let beats = self.beats.load(Relaxed);
-        self.guarded.store(true, Relaxed);
-        // ORDERING: as in `look_again`; pairs with the fence in `wake_all`.
-        fence(SeqCst);
-        if !self.closed.load(Relaxed) {
-            thread::park_timeout(ROUND);
-        }
-        self.guarded.store(false, Relaxed);
-        let stuck = self.look_again() && self.beats.load(Relaxed) == beats;
-        if stuck {
-            self.short.store(0, Relaxed);
-        }
-        stuck || self.closed.load(Relaxed)
-    }
-
-    /// Whether there is something to do after all.
-    fn look_again(&self) -> bool {
-        // ORDERING: after what was written before; pairs with the fences in `wake_one_if_needed` and `wake_all`.
-        fence(SeqCst);
-        self.queued.load(Relaxed) > 0 || self.closed.load(Relaxed) || self.surplus.load(Relaxed) > 0
-    }
-
-    /// Whether this thread is one too many. It is, once: it has to leave then.
-    #[inline]
-    fn takes_leave(&self) -> bool {
-        if self.surplus.load(Relaxed) == 0 {
-            return false;
-        }
-        // ORDERING: a count; what a thread that leaves has done is known by its join.
-        let taken = self.surplus.fetch_update(Relaxed, Relaxed, |surplus| surplus.checked_sub(1)).is_ok();
-        if taken {
-            self.workers.fetch_sub(1, Relaxed);
-        }
-        taken
-    }
-
-    /// Has `threads` of those that wait here, or come here next, leave.
-    pub(crate) fn send_away(&self, threads: usize) {
-        self.surplus.fetch_add(threads, Relaxed);
-        self.wake_all();
-    }
-
-    /// Makes room for `threads` more; returns how many of them are to be started, because they are not
-    /// among those that were sent away and have not left.
-    pub(crate) fn make_room(&self, threads: usize) -> usize {
-        let mut missing = threads;
-        while missing > 0
-            && self.surplus.fetch_update(Relaxed, Relaxed, |surplus| surplus.checked_sub(1)).is_ok()
-        {
-            missing -= 1;
-        }
-        self.workers.fetch_add(missing, Relaxed);
-        missing
-    }
-
-    fn is_to_guard(&self, me: &Thread) -> bool {
-        let sleepers = lock(&self.sleepers);
-        self.short.load(Relaxed) > 0
-            && sleepers.len() < self.workers.load(Relaxed)
-            && sleepers.first().is_some_and(|first| first.id() == me.id())
+        self.searching.fetch_sub(1, Relaxed);
     }
 
     /// Up without being woken, unless somebody was faster and counts us as searching already.
@@ -357,35 +433,83 @@ impl Queue {
         }
     }
 
-    pub(crate) fn is_open(&self) -> bool {
-        lock(&self.state).open
+    fn lies(&self, me: &Thread) -> bool {
+        lock(&self.sleepers).iter().any(|sleeper| sleeper.id() == me.id())
     }
 
-    /// Takes no more tasks; those that are queued are still given out.
-    pub(crate) fn close(&self) {
-        lock(&self.state).open = false;
-        // ORDERING: after the last task was queued; pairs with the loads in `wait_and_pop`.
-        self.closed.store(true, Release);
-        self.wake_all();
+    /// Whether this sleeper is to stand guard; if so, it does from here on.
+    fn takes_guard(&self, me: &Thread) -> bool {
+        let sleepers = lock(&self.sleepers);
+        let takes = self.short.load(Relaxed) > 0
+            && sleepers.len() < self.workers.load(Relaxed)
+            && sleepers.first().is_some_and(|first| first.id() == me.id());
+        if takes {
+            self.guarded.store(true, Relaxed);
+        }
+        takes
     }
 
-    /// Wakes every sleeper, to look again.
-    fn wake_all(&self) {
-        // ORDERING: pairs with the fence in `look_again`.
-        fence(SeqCst);
-        let sleepers = {
-            let mut sleepers = lock(&self.sleepers);
-            self.asleep.store(0, Relaxed);
-            self.searching.fetch_add(sleepers.len(), Relaxed);
-            std::mem::take(&mut *sleepers)
-        };
-        sleepers.iter().for_each(Thread::unpark);
+    fn set_short(&self, short: usize) {
+        if self.short.swap(short, Relaxed) == 0
+            && short > 0
+            && let Some(first) = lock(&self.sleepers).first()
+        {
+            // It is now to stand guard.
+            first.unpark();
+        }
+    }
+}
+
+/// How long a search goes on.
+#[cfg(not(loom))]
+struct Patience {
+    start: Instant,
+    last: Instant,
+    long: u32,
+}
+
+#[cfg(not(loom))]
+impl Patience {
+    fn new() -> Patience {
+        let start = Instant::now();
+        Patience { start, last: start, long: 0 }
     }
 
-    /// Empties the queue.
-    pub(crate) fn drain(&self) -> VecDeque<Task> {
-        let mut state = lock(&self.state);
-        self.queued.store(0, Relaxed);
-        std::mem::take(&mut state.tasks)
+    /// Lets others run for a moment; `false` when it has been enough.
+    fn lasts(&mut self) -> bool {
+        if self.long > LONG_YIELDS || self.last - self.start > SEARCH {
+            return false;
+        }
+        thread::yield_now();
+        let now = Instant::now();
+        self.long += u32::from(now - self.last > LONG_YIELD);
+        self.last = now;
+        true
     }
+}
+
+#[cfg(not(loom))]
+fn park_for_a_round() {
+    std::thread::park_timeout(ROUND);
+}
+
+/// Models know no time: a search is one look.
+#[cfg(loom)]
+struct Patience;
+
+#[cfg(loom)]
+impl Patience {
+    fn new() -> Patience {
+        Patience
+    }
+
+    fn lasts(&mut self) -> bool {
+        false
+    }
+}
+
+/// Models know no time: a round is over when the others have done something.
+#[cfg(loom)]
+fn park_for_a_round() {
+    thread::yield_now();
 }

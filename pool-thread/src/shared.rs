@@ -12,7 +12,7 @@
 use std::collections::HashMap;
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -21,6 +21,7 @@ use pool_core::work::{End, Task};
 use pool_core::{Backend, Error, ErrorKind, Event, Result, SharedInitializer, panics};
 
 use crate::queue::Queue;
+use crate::sync::lock;
 use crate::timer::Timer;
 use crate::worker;
 
@@ -30,7 +31,7 @@ pub(crate) struct Shared {
     name: String,
     /// How many threads are wanted.
     workers: Mutex<usize>,
-    pub(crate) queue: Queue,
+    pub(crate) queue: Queue<Task>,
     /// `close` or `terminate` was called.
     closed: AtomicBool,
     terminating: AtomicBool,
@@ -284,9 +285,4 @@ impl std::fmt::Debug for Shared {
 
 fn no_thread(error: io::Error) -> Error {
     Error::new(ErrorKind::Os, format!("cannot start a thread: {error}")).with_source(error)
-}
-
-/// Locks without regard to poison: no user code runs under this crate's locks.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

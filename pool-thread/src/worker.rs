@@ -7,7 +7,8 @@ use pool_core::work::{End, Task};
 use pool_core::{Error, SharedInitializer, Worker, panics};
 
 use crate::queue::Tempo;
-use crate::shared::{Shared, lock};
+use crate::shared::Shared;
+use crate::sync::lock;
 
 /// A task with a time limit, while a thread has it in hand.
 pub(crate) struct Timed {
@@ -31,7 +32,7 @@ pub(crate) fn run(shared: &Arc<Shared>, number: usize) {
     if let Some(Err(error)) = shared.initializer.as_ref().map(SharedInitializer::run) {
         return shared.break_down(format!("the initializer failed: {}", error.cause()));
     }
-    let mut tempo = Tempo::new();
+    let mut tempo = Tempo::default();
     while let Some(task) = shared.queue.pop(&mut tempo) {
         if shared.is_ending() {
             let _ = panics::catch(|| task.end(End::Failed(shared.refusal())));
