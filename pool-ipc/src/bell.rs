@@ -64,6 +64,7 @@ impl Bell {
 
     /// What to pass to [`wait`](Bell::wait): to be read before looking whether there is a need to wait.
     pub fn count(&self) -> u32 {
+        // ORDERING: pairs with the ring's addition: what was written before a ring that is counted is seen.
         self.word().load(Acquire)
     }
 

@@ -175,6 +175,7 @@ impl Server {
             self.process.kill();
             self.process.wait(None)?;
         }
+        // ORDERING: the kernel wrote it before the server answered, or before it was seen to be dead.
         match (self.born.word().load(Acquire), i32::from_ne_bytes(answer)) {
             (0, 0) => Ok(None),
             (0, error) => Err(io::Error::from_raw_os_error(error)),

@@ -80,6 +80,7 @@ impl PoolWords {
 
     /// The tail, if there is no request number `next` (yet, or any more).
     fn without_request(&self, next: u32) -> Option<u32> {
+        // ORDERING: Acquire for the requests' contents; pairs with the store in `publish`.
         let tail = self.tail.0.load(Acquire);
         // The tail is behind `next` for a moment when requests are taken back.
         (tail.wrapping_sub(next) as i32 <= 0).then_some(tail)

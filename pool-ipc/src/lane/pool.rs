@@ -258,7 +258,8 @@ impl PoolLane {
     /// Whether a reply is there.
     #[inline]
     pub fn has_reply(&self) -> bool {
-        self.tail != self.seen && self.theirs().replied.0.load(Acquire) != self.seen
+        // ORDERING: a hint; `receive` looks again.
+        self.tail != self.seen && self.theirs().replied.0.load(Relaxed) != self.seen
     }
 
     /// The core that the worker was last seen on.
@@ -274,6 +275,7 @@ impl PoolLane {
         if self.outstanding() == 0 {
             return None;
         }
+        // ORDERING: Acquire for the replies' contents; pairs with the store in `announce_reply`.
         let ahead = self.theirs().replied.0.load(Acquire).wrapping_sub(self.seen);
         if ahead == 0 {
             return None;
@@ -316,6 +318,7 @@ impl PoolLane {
     /// How many of the outstanding requests the worker has taken on: answered ones whose reply was not
     /// taken in, and at most one that is not answered.
     pub fn in_hand(&self) -> usize {
+        // ORDERING: pairs with the stores in `claim`; of a worker that is gone, the kernel has ordered them.
         let claimed = self.theirs().claimed.0.load(Acquire).wrapping_sub(self.seen) as usize;
         if claimed <= self.outstanding() { claimed } else { 0 }
     }
@@ -368,7 +371,8 @@ impl PoolLane {
         let replied = match self.armed {
             // It was asked already, and told already if it has come that far.
             Some((at, by)) if by == tell && (1..=more).contains(&at.wrapping_sub(self.seen)) => {
-                self.theirs().replied.0.load(Acquire)
+                // ORDERING: as in `has_reply`.
+                self.theirs().replied.0.load(Relaxed)
             }
             _ => {
                 let at = self.seen.wrapping_add(more);
@@ -392,12 +396,14 @@ impl PoolLane {
     /// Whether the worker has said that it is ready.
     pub fn is_ready(&self) -> bool {
         // SAFETY: as in `theirs`.
+        // ORDERING: pairs with the store in `Ready::tell`.
         unsafe { (*self.replies.head().cast::<WorkerHead>()).state.0.load(Acquire) == READY }
     }
 
     /// Whether the worker noted that a task's stack overflowed.
     pub fn stack_overflowed(&self) -> bool {
         // SAFETY: as in `theirs`.
+        // ORDERING: pairs with the store in the fault's handler, whose process is gone.
         unsafe { (*self.replies.head().cast::<WorkerHead>()).overflow.0.load(Acquire) != 0 }
     }
 

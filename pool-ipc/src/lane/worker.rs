@@ -295,6 +295,7 @@ pub struct Ready {
 impl Ready {
     /// Tells it.
     pub fn tell(self) {
+        // ORDERING: pairs with the load in `PoolLane::is_ready`.
         self.state.store(READY, Release);
         self.alarm.ring();
     }

@@ -101,6 +101,7 @@ pub(crate) fn report_stack_overflow(note: &'static AtomicU32) -> io::Result<()> 
         // end are taken for it, as std does.
         GUARD.0.store((low as usize).saturating_sub(guard), Relaxed);
         GUARD.1.store(low as usize + guard, Relaxed);
+        // ORDERING: Release for GUARD and the note; pairs with the load in `on_fault`.
         NOTE.store(std::ptr::from_ref(note).cast_mut(), Release);
 
         let stack = libc::mmap(
@@ -136,6 +137,7 @@ extern "C" fn on_fault(signal: libc::c_int, info: *mut libc::siginfo_t, _: *mut 
         // SAFETY: `report_stack_overflow` stored a pointer that is valid for ever. write(2) of a
         // constant and abort(3) are async-signal-safe.
         unsafe {
+            // ORDERING: pairs with the store in `report_stack_overflow`; the note's with `stack_overflowed`.
             if let Some(note) = NOTE.load(Acquire).as_ref() {
                 note.store(1, Release);
             }
