@@ -209,7 +209,10 @@ impl PoolLane {
     /// Lets the worker see what was sent, and wakes it if it sleeps.
     pub fn flush(&mut self) {
         if self.published == self.tail {
-            if self.holding && self.theirs().sleeping.0.load(Relaxed) != 0 {
+            // A worker that sleeps with something to do was woken when it was published. Should the system
+            // have lost that, whoever visits the lane next makes up for it.
+            if (self.outstanding() > 0 || self.holding) && self.theirs().sleeping.0.load(Relaxed) != 0 {
+                futex::wake(&self.words().tail.0, 1);
                 self.hold_no_more();
             }
             return;
@@ -335,9 +338,11 @@ impl PoolLane {
         }
         returned.reverse();
         self.published = self.tail;
-        // The worker may have looked while the tail was low, and may be falling asleep on it.
+        // The worker may have looked while the tail was low, and may be falling asleep on it: now, or after
+        // this wake-up. So the next publication wakes it again.
         self.woken = 0;
         self.wake();
+        self.woken = 0;
         returned
     }
 
