@@ -40,6 +40,14 @@ pub fn catch<V>(body: impl FnOnce() -> V) -> Result<V, PanicInfo> {
 #[inline]
 fn install_hook() {
     static INSTALL: Once = Once::new();
+    if INSTALL.is_completed() {
+        return;
+    }
+    // A thread that panics cannot change the hook, and trying ends the process. It is here because a pool is
+    // dropped as it unwinds; whoever comes next installs it.
+    if std::thread::panicking() {
+        return;
+    }
     INSTALL.call_once(|| {
         let previous = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
