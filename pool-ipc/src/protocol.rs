@@ -155,7 +155,8 @@ impl WorkerWords {
     /// Announces sleep number `sleep`, to wait for request number `next`. Returns the tail on whose
     /// change to sleep, and whether to ring the alarm before; or `None` when the request is there.
     pub(crate) fn announce_sleep(&self, pool: &PoolWords, sleep: u32, next: u32) -> Option<(u32, bool)> {
-        self.sleeping.0.store(sleep, Relaxed);
+        // ORDERING: Release for `claimed`, which `must_wake` compares.
+        self.sleeping.0.store(sleep, Release);
         // ORDERING: orders the store before the loads; pairs with the fences in `publish` and `hold`.
         fence(SeqCst);
         let tail = pool.without_request(next)?;
@@ -167,10 +168,15 @@ impl WorkerWords {
         self.sleeping.0.store(0, Relaxed);
     }
 
-    /// After `publish`: the worker's sleep that has to be ended, if it was not ended before.
-    pub(crate) fn must_wake(&self, woken: u32) -> Option<u32> {
-        let sleeping = self.sleeping.0.load(Relaxed);
-        (sleeping != 0 && sleeping != woken).then_some(sleeping)
+    /// After `publish(tail)`: the worker's sleep that has to be ended, if it was not ended before.
+    ///
+    /// A worker that has claimed everything sleeps rightly, and this is not its time to be woken: it may have
+    /// been fast enough to serve what was just published, and be falling asleep again. A wake-up would come too
+    /// early for that sleep, which must then not count as ended when the next request is published.
+    pub(crate) fn must_wake(&self, woken: u32, tail: u32) -> Option<u32> {
+        // ORDERING: Acquire: what the worker had claimed when it announced this sleep is seen below.
+        let sleeping = self.sleeping.0.load(Acquire);
+        (sleeping != 0 && sleeping != woken && self.claimed.0.load(Relaxed) != tail).then_some(sleeping)
     }
 
     /// Publishes replies up to `replied`; returns whom to tell.
@@ -266,8 +272,33 @@ mod model {
             let theirs = lane.clone();
             let worker = thread::spawn(move || theirs.1.announce_sleep(&theirs.0, 1, 0).is_some());
             lane.0.publish(1);
-            let wakes = lane.1.must_wake(0).is_some();
+            let wakes = lane.1.must_wake(0, 1).is_some();
             assert!(wakes || !worker.join().unwrap());
+        });
+    }
+
+    /// A worker that serves a request and falls asleep, before the pool has looked whether it slept when the
+    /// request was published, is woken for the next one. (It may not be asleep yet when it is woken: only a
+    /// wake-up that comes after the tail has changed from what it sleeps on is sure to reach it.)
+    #[test]
+    fn a_worker_that_was_faster_than_its_wake_up_is_woken_for_the_next_request() {
+        loom::model(|| {
+            let lane = words();
+            let theirs = lane.clone();
+            let worker = thread::spawn(move || {
+                if !theirs.1.claim(&theirs.0, 0) {
+                    return None;
+                }
+                theirs.1.announce_reply(&theirs.0, 1);
+                theirs.1.announce_sleep(&theirs.0, 1, 1).map(|(tail, _)| tail)
+            });
+            lane.0.publish(1);
+            let woken = lane.1.must_wake(0, 1).unwrap_or(0);
+            lane.0.publish(2);
+            let wakes = lane.1.must_wake(woken, 2).is_some();
+            if let Some(tail) = worker.join().unwrap() {
+                assert!(tail == 1 && wakes);
+            }
         });
     }
 
@@ -282,7 +313,7 @@ mod model {
             if !held {
                 lane.0.publish(1);
             }
-            let wakes = !held && lane.1.must_wake(0).is_some();
+            let wakes = !held && lane.1.must_wake(0, 1).is_some();
             match worker.join().unwrap() {
                 Some((_, rings)) => assert!(wakes || (held && rings)),
                 None => assert!(!held),

@@ -9,7 +9,7 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use pool_ipc::child::Ended;
 use pool_ipc::limits;
@@ -70,9 +70,6 @@ struct Supervisor<'a> {
     starter: Starter,
     births: u64,
 }
-
-/// How often the supervisor looks when results are awaited that no caller waits for.
-const LOOK_AFTER: Duration = Duration::from_secs(1);
 
 /// What in [`Supervisor::look_after`]'s token is ready.
 const EXIT: u64 = 0;
@@ -159,11 +156,6 @@ impl Hub {
     fn plan(&mut self, now: Instant) -> Option<std::time::Duration> {
         self.planned = self.scheduler.next_tick();
         let until = self.planned.map(|planned| planned.saturating_duration_since(now));
-        // Somebody counts on this thread: it looks now and then, as a leader does, whatever it is told.
-        let until = match self.attended && self.scheduler.has_work() {
-            true => Some(until.unwrap_or(LOOK_AFTER).min(LOOK_AFTER)),
-            false => until,
-        };
         match (until, self.has_spare_memory()) {
             (Some(until), true) => Some(until.min(TRIM_AFTER)),
             (None, true) => Some(TRIM_AFTER),

@@ -209,10 +209,7 @@ impl PoolLane {
     /// Lets the worker see what was sent, and wakes it if it sleeps.
     pub fn flush(&mut self) {
         if self.published == self.tail {
-            // A worker that sleeps with something to do was woken when it was published. Should the system
-            // have lost that, whoever visits the lane next makes up for it.
-            if (self.outstanding() > 0 || self.holding) && self.theirs().sleeping.0.load(Relaxed) != 0 {
-                futex::wake(&self.words().tail.0, 1);
+            if self.holding && self.theirs().sleeping.0.load(Relaxed) != 0 {
                 self.hold_no_more();
             }
             return;
@@ -251,7 +248,7 @@ impl PoolLane {
     }
 
     fn wake(&mut self) {
-        if let Some(sleep) = self.theirs().must_wake(self.woken) {
+        if let Some(sleep) = self.theirs().must_wake(self.woken, self.tail) {
             self.woken = sleep;
             futex::wake(&self.words().tail.0, 1);
             self.hold_no_more();
