@@ -190,10 +190,12 @@ impl Prepared {
 fn fork(line: Line, far: FarEnd) -> io::Result<Child> {
     // What another thread held now, the child could never have.
     let (server, life_line, mut own) = (fork_server::freeze(), life_line::freeze(), own::list());
+    let may_fork = own::may_fork();
     if let Some(pid) = process::fork()? {
-        drop((server, life_line, own));
+        drop((may_fork, server, life_line, own));
         return Child::hold(pid, line);
     }
+    drop(may_fork);
     own::forked();
     born::close_own(&mut own, far.as_fd());
     drop(own);

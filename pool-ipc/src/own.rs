@@ -5,15 +5,17 @@
 //! thread has just opened and not listed yet stays open in the child; it leads to nothing that the
 //! child knows.) Memory shared with workers is not copied at all: it is mapped that way.
 //!
-//! The threads are counted, because only the others are dangerous to fork beside.
+//! The threads are counted, because only the others are dangerous to fork beside: a fork waits until each of
+//! this library's is in a place where it holds no lock that the child needs.
 
+use std::cell::Cell;
 use std::collections::BTreeSet;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
 static LIST: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
@@ -107,10 +109,72 @@ impl Drop for OwnThread {
 /// The system refuses a thread.
 pub fn thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
     let counted = OwnThread::count();
+    let begun = NoFork::begin();
     Builder::new().name(name).spawn(move || {
+        drop(begun);
         body();
-        drop(counted);
+        // Dropped when the standard library has nothing more to do in this thread.
+        LAST.with(|last| last.set(Some((NoFork::begin(), counted))));
     })
+}
+
+thread_local! {
+    static LAST: Cell<Option<(NoFork, OwnThread)>> = const { Cell::new(None) };
+}
+
+/// While one of these lives, no process is forked: for what takes a lock of the standard library, which the
+/// child would find locked for ever. A thread does on its way into its body and out of it (that of the
+/// stacks' guard pages: such a child could never start a thread), and so does who reads the environment.
+pub(crate) struct NoFork;
+
+static FORKS: Mutex<Forks> = Mutex::new(Forks { wanted: 0, forbidden: 0 });
+static FORKS_CHANGED: Condvar = Condvar::new();
+
+pub(crate) struct Forks {
+    /// How many threads wait for the last [`NoFork`] to end: no other begins then.
+    wanted: usize,
+    /// How many [`NoFork`]s live.
+    forbidden: usize,
+}
+
+impl NoFork {
+    /// Waits for a fork that is wanted or under way. Nobody who has one may want another.
+    pub(crate) fn begin() -> NoFork {
+        wait_while(forks(), |forks| forks.wanted > 0).forbidden += 1;
+        NoFork
+    }
+}
+
+impl Drop for NoFork {
+    fn drop(&mut self) {
+        let mut forks = forks();
+        forks.forbidden = forks.forbidden.saturating_sub(1);
+        if forks.forbidden == 0 {
+            FORKS_CHANGED.notify_all();
+        }
+    }
+}
+
+fn forks() -> MutexGuard<'static, Forks> {
+    FORKS.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait_while(
+    forks: MutexGuard<'static, Forks>,
+    condition: impl Fn(&mut Forks) -> bool,
+) -> MutexGuard<'static, Forks> {
+    FORKS_CHANGED.wait_while(forks, condition).unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Waits until there is no [`NoFork`]; there will be none while this is held. To be taken as the last lock
+/// before a fork.
+pub(crate) fn may_fork() -> MutexGuard<'static, Forks> {
+    let mut forks = forks();
+    forks.wanted += 1;
+    let mut forks = wait_while(forks, |forks| forks.forbidden > 0);
+    forks.wanted -= 1;
+    FORKS_CHANGED.notify_all();
+    forks
 }
 
 /// How many threads are this library's.
@@ -120,6 +184,7 @@ pub(crate) fn threads() -> usize {
 
 /// In a forked child, which has one thread: nothing of what is counted here is there any more.
 pub(crate) fn forked() {
+    forks().wanted = 0;
     GENERATION.fetch_add(1, Relaxed);
     THREADS.store(0, Relaxed);
 }

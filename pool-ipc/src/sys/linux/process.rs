@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::{beside_streams, check, retry};
 use crate::child::Ended;
-use crate::own;
+use crate::own::{self, NoFork};
 
 /// The running program, whatever has become of its file.
 const IMAGE: &CStr = c"/proc/self/exe";
@@ -27,12 +27,14 @@ pub(crate) fn spawn_self(marker: (&str, String), inherited: &[BorrowedFd<'_>]) -
         arguments.push(IMAGE.to_owned());
     }
     let mut environment = Vec::new();
+    let reading = NoFork::begin();
     for (name, value) in std::env::vars_os().filter(|(name, _)| name != marker.0) {
         let mut entry = name.into_vec();
         entry.push(b'=');
         entry.extend(value.into_vec());
         environment.push(CString::new(entry).map_err(invalid)?);
     }
+    drop(reading);
     environment.push(CString::new(format!("{}={}", marker.0, marker.1)).map_err(io::Error::from)?);
 
     let mut actions = FileActions::new()?;
