@@ -55,7 +55,8 @@
 //! # The crates
 //!
 //! This crate only re-exports: `pool-core` (the surface), `pool-thread` (feature `thread`) and
-//! `pool-process` (feature `process`). Both features are on by default.
+//! `pool-process` (feature `process`), which are on by default, and `pool-shared` (feature `sync` for the locks,
+//! `shared` for all of it).
 
 #![forbid(unsafe_code)]
 
@@ -74,6 +75,10 @@ pub use pool_process::{
 pub use pool_process::{RecordOrigin, log_to_stderr, record_origin};
 #[cfg(feature = "thread")]
 pub use pool_thread::{Scope, ScopedResult, ThreadPool, ThreadPoolBuilder};
+
+#[cfg(feature = "sync")]
+#[doc(inline)]
+pub use pool_shared as shared;
 
 /// Runs the program of the README as a test of the documentation.
 #[cfg(all(doctest, feature = "process"))]

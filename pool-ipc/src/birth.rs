@@ -27,6 +27,7 @@ use crate::child::Child;
 use crate::image::{address_of, identity, name_of};
 use crate::line::{FarEnd, Line};
 use crate::own;
+use crate::shared;
 use crate::start_method::StartMethod;
 use crate::sys::{born, process, setting};
 use crate::{fork_server, life_line};
@@ -189,13 +190,15 @@ impl Prepared {
 /// Forks this process: the child goes on with a copy of its memory, and runs the entry.
 fn fork(line: Line, far: FarEnd) -> io::Result<Child> {
     // What another thread held now, the child could never have.
-    let (server, life_line, mut own) = (fork_server::freeze(), life_line::freeze(), own::list());
+    let (server, life_line, shared) = (fork_server::freeze(), life_line::freeze(), shared::freeze());
+    let mut own = own::list();
     let may_fork = own::may_fork();
     if let Some(pid) = process::fork()? {
-        drop((may_fork, server, life_line, own));
+        drop((may_fork, server, life_line, shared, own));
         return Child::hold(pid, line);
     }
     drop(may_fork);
+    drop(shared);
     own::forked();
     born::close_own(&mut own, far.as_fd());
     drop(own);

@@ -11,6 +11,8 @@
 //! - [`limits`]: an error of the system that comes of a limit says which.
 //! - [`packets`]: messages one way, for what a child has to tell and nobody waits for.
 //! - [`parcel`]: one call of a function and its outcome, for a process that does nothing else.
+//! - [`shared`]: memory that several processes have: what shared objects are made of; [`passing`]: how it goes along
+//!   with bytes.
 //! - [`results`]: what children that were forked for one call send back.
 //! - [`exit`]: what runs when this process ends.
 //! - [`child`] and [`watch`]: killing, reaping, and waiting for many children and alarms at once.
@@ -52,11 +54,15 @@ pub mod packets;
 #[cfg(not(loom))]
 pub mod parcel;
 #[cfg(not(loom))]
+pub mod passing;
+#[cfg(not(loom))]
 pub mod patience;
 #[cfg(not(loom))]
 pub mod results;
 #[cfg(not(loom))]
 mod segment;
+#[cfg(not(loom))]
+pub mod shared;
 #[cfg(not(loom))]
 pub mod start_method;
 #[cfg(not(loom))]

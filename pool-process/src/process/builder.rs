@@ -8,10 +8,11 @@ use std::sync::atomic::Ordering::Relaxed;
 use pool_core::{ContextSlot, Error, ErrorKind, Message, Result, TaskFn, single};
 use pool_ipc::birth::{Birth, Setting};
 use pool_ipc::parcel::{Parcel, Tray};
+use pool_ipc::passing;
 use pool_ipc::start_method::{StartMethod, Starter};
 
 use super::life::{Life, prepare_end};
-use super::{Process, Run, child, passed};
+use super::{Process, Run, child};
 use crate::identity::{Identity, Role, current_process};
 use crate::logs::{Kit, note};
 use crate::own::own;
@@ -87,7 +88,7 @@ impl ProcessBuilder {
         A: Message,
         F::Output: Message,
     {
-        let (request, passed) = passed::collect(|| single::request(f, arg));
+        let (request, passed) = passing::collect(|| single::request(f, arg));
         let request = request?;
         let (slot, context) = match &request.context {
             None => (ContextSlot::NONE, &[][..]),

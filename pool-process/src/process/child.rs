@@ -10,9 +10,9 @@ use pool_core::{Error, single};
 use pool_ipc::birth::{self, Born};
 use pool_ipc::exit;
 use pool_ipc::parcel::{Call, Outbox};
+use pool_ipc::passing;
 
 use super::life::end;
-use super::passed;
 use crate::identity::Identity;
 use crate::logs;
 use crate::worker::STACK;
@@ -39,7 +39,7 @@ pub(super) fn live(mut born: Born) {
             if let Err(error) = outbox.report_stack_overflow() {
                 eprintln!("pool: a stack overflow will not be reported: {error}");
             }
-            passed::receive(passed);
+            passing::receive(passed);
             run(name, &call, &outbox)
         };
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run)

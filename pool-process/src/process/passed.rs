@@ -5,10 +5,10 @@
 //! argument is being encoded, the list is with the thread that encodes it; in the new process it is with the
 //! thread that decodes it.
 
-use std::cell::RefCell;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
 
+use pool_ipc::passing;
 use serde::de::Error as _;
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -72,37 +72,14 @@ impl<T> DerefMut for Passed<T> {
     }
 }
 
-thread_local! {
-    /// The descriptors in the argument that this thread encodes; `None`: it encodes none.
-    static GOING: RefCell<Option<Vec<OwnedFd>>> = const { RefCell::new(None) };
-    /// Those that came with the argument of this process, until they are taken.
-    static CAME: RefCell<Vec<Option<OwnedFd>>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Encodes by `body`, and gives the descriptors in what it encoded, in order.
-pub(super) fn collect<U>(body: impl FnOnce() -> U) -> (U, Vec<OwnedFd>) {
-    let outer = GOING.replace(Some(Vec::new()));
-    let encoded = body();
-    (encoded, GOING.replace(outer).unwrap_or_default())
-}
-
-/// Has this thread decode with these descriptors.
-pub(super) fn receive(descriptors: Vec<OwnedFd>) {
-    CAME.set(descriptors.into_iter().map(Some).collect());
-}
-
 impl<T: AsFd> Serialize for Passed<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let place = GOING.with_borrow_mut(|going| match going {
+        let place = match passing::list(self.0.as_fd()) {
             None => {
                 Err("a descriptor can be passed in the argument of a `Process` and nowhere else".to_owned())
             }
-            Some(going) => {
-                let copy = self.0.as_fd().try_clone_to_owned();
-                going.push(copy.map_err(|error| format!("a descriptor cannot be passed: {error}"))?);
-                Ok(going.len() as u64 - 1)
-            }
-        });
+            Some(place) => place.map_err(|error| format!("a descriptor cannot be passed: {error}")),
+        };
         serializer.serialize_u64(place.map_err(S::Error::custom)?)
     }
 }
@@ -110,8 +87,7 @@ impl<T: AsFd> Serialize for Passed<T> {
 impl<'de, T: From<OwnedFd>> Deserialize<'de> for Passed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Passed<T>, D::Error> {
         let place = u64::deserialize(deserializer)?;
-        let descriptor = CAME.with_borrow_mut(|came| came.get_mut(usize::try_from(place).ok()?)?.take());
-        match descriptor {
+        match passing::take(place) {
             Some(descriptor) => Ok(Passed(T::from(descriptor))),
             None => Err(D::Error::custom("a descriptor that was not passed, or was taken before")),
         }

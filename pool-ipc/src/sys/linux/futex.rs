@@ -15,8 +15,9 @@ pub(crate) fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
     unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAIT, expected, timeout) };
 }
 
-/// Wakes up to `count` sleepers of `word`.
-pub(crate) fn wake(word: &AtomicU32, count: i32) {
+/// Wakes up to `count` sleepers of `word`; how many it woke.
+pub(crate) fn wake(word: &AtomicU32, count: i32) -> u32 {
     // SAFETY: the kernel uses the address only as the name of a queue.
-    unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+    let woken = unsafe { libc::syscall(libc::SYS_futex, word.as_ptr(), libc::FUTEX_WAKE, count) };
+    u32::try_from(woken).unwrap_or(0)
 }

@@ -46,6 +46,23 @@ pub(crate) fn read_only(segment: &File) -> io::Result<File> {
     File::open(format!("/proc/self/fd/{}", segment.as_raw_fd()))
 }
 
+/// Whether nobody can make the segment shorter.
+pub(crate) fn is_fixed(segment: &File) -> bool {
+    // SAFETY: a plain fcntl on a descriptor we own. What has no seals answers an error.
+    let seals = unsafe { libc::fcntl(segment.as_raw_fd(), libc::F_GET_SEALS) };
+    seals >= 0 && seals & libc::F_SEAL_SHRINK != 0
+}
+
+/// Another process's segment, by its descriptor there: proc_pid_fd(5).
+pub(crate) fn open_of(pid: u32, descriptor: i32) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt;
+    // What is not a segment (a terminal, a pipe) must neither block nor become ours.
+    let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
+    let path = format!("/proc/{pid}/fd/{descriptor}");
+    let file = File::options().read(true).write(true).custom_flags(flags).open(path)?;
+    Ok(File::from(beside_streams(file.into())?))
+}
+
 /// How many bytes of the segment have memory behind them.
 pub(crate) fn allocated(segment: &File) -> io::Result<u64> {
     use std::os::unix::fs::MetadataExt;

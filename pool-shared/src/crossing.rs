@@ -1,0 +1,44 @@
+//! How an object is encoded: as where its block is.
+
+use pool_ipc::shared::{Block, Location, Place};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// What a block holds. Each object has one of its own, so that a queue is never read as a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Kind {
+    Event = 1,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Encoded {
+    id: u128,
+    /// The process that has it; 0: its descriptor came along.
+    pid: u32,
+    place: u64,
+}
+
+/// Encodes where `block` is.
+pub(crate) fn serialize<S: Serializer>(block: &Block, serializer: S) -> Result<S::Ok, S::Error> {
+    let location = block
+        .locate()
+        .map_err(|error| S::Error::custom(format!("a shared object cannot be passed on: {error}")))?;
+    let (pid, place) = match location.place {
+        Place::Listed(place) => (0, place),
+        Place::Held { pid, descriptor } => (pid, u64::from(descriptor.unsigned_abs())),
+    };
+    Encoded { id: location.id, pid, place }.serialize(serializer)
+}
+
+/// The block of an object of this kind.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Block, D::Error> {
+    let Encoded { id, pid, place } = Encoded::deserialize(deserializer)?;
+    let place = match pid {
+        0 => Place::Listed(place),
+        pid => Place::Held { pid, descriptor: i32::try_from(place).unwrap_or(-1) },
+    };
+    Block::open(&Location { id, place }, kind as u32)
+        .map_err(|error| D::Error::custom(format!("a shared object ({kind:?}): {error}")))
+}

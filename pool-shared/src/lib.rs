@@ -1,0 +1,14 @@
+//! What processes of one program need between them: locks, values, arrays, queues and pipes.
+//!
+//! The names are those of Python's `multiprocessing`. Every object can be a part of the argument of a `Process`, of an
+//! initializer or of any pool's task, and works the same between threads. A process that dies while it has an object
+//! in its hands costs what it had in its hands, and nobody else waits for it.
+//!
+//! `docs/shared.md` in the repository is the shape of all of it.
+
+#![forbid(unsafe_code)]
+
+mod crossing;
+mod event;
+
+pub use event::Event;
