@@ -1,5 +1,7 @@
 //! How an object is encoded: as where its block is.
 
+use std::io;
+
 use pool_ipc::shared::{Block, Location, Place};
 use serde::de::Error as _;
 use serde::ser::Error as _;
@@ -10,6 +12,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[repr(u32)]
 pub(crate) enum Kind {
     Event = 1,
+    #[cfg(feature = "memory")]
+    SharedVec = 32,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -22,8 +26,12 @@ struct Encoded {
 
 /// Encodes where `block` is.
 pub(crate) fn serialize<S: Serializer>(block: &Block, serializer: S) -> Result<S::Ok, S::Error> {
-    let location = block
-        .locate()
+    put(block.locate(), serializer)
+}
+
+/// Encodes where a block is, if that can be said.
+pub(crate) fn put<S: Serializer>(location: io::Result<Location>, serializer: S) -> Result<S::Ok, S::Error> {
+    let location = location
         .map_err(|error| S::Error::custom(format!("a shared object cannot be passed on: {error}")))?;
     let (pid, place) = match location.place {
         Place::Listed(place) => (0, place),
@@ -34,11 +42,20 @@ pub(crate) fn serialize<S: Serializer>(block: &Block, serializer: S) -> Result<S
 
 /// The block of an object of this kind.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Block, D::Error> {
+    open(kind, deserializer, |location| Block::open(location, kind as u32))
+}
+
+/// What `open` makes of the place of an object of this kind.
+pub(crate) fn open<'de, D: Deserializer<'de>, U>(
+    kind: Kind,
+    deserializer: D,
+    open: impl FnOnce(&Location) -> io::Result<U>,
+) -> Result<U, D::Error> {
     let Encoded { id, pid, place } = Encoded::deserialize(deserializer)?;
     let place = match pid {
         0 => Place::Listed(place),
         pid => Place::Held { pid, descriptor: i32::try_from(place).unwrap_or(-1) },
     };
-    Block::open(&Location { id, place }, kind as u32)
+    open(&Location { id, place })
         .map_err(|error| D::Error::custom(format!("a shared object ({kind:?}): {error}")))
 }

@@ -10,5 +10,15 @@
 
 mod crossing;
 mod event;
+#[cfg(feature = "memory")]
+mod plain;
+#[cfg(feature = "memory")]
+mod shared_vec;
 
+/// What the items of arrays and values are: [`Pod`](bytemuck::Pod), plain data. With its feature `derive`, structs of
+/// such are such.
+#[cfg(feature = "memory")]
+pub use bytemuck;
 pub use event::Event;
+#[cfg(feature = "memory")]
+pub use shared_vec::{SharedVec, SharedVecDraft};

@@ -7,7 +7,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod churn;
 mod event;
+mod shared_vec;
 
 use pool::{AsyncResult, Message, Pool, Process, StartMethod, TaskFn, ThreadPool};
 use support::Census;

@@ -6,9 +6,9 @@ use std::mem::size_of;
 use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::*};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::*};
 
-use memmap2::{MmapOptions, MmapRaw};
+use memmap2::{Mmap, MmapOptions, MmapRaw};
 
 use super::{Location, table};
 use crate::exit::random;
@@ -22,8 +22,9 @@ const MAGIC_AT: usize = 0;
 const ID_AT: Range<usize> = 1..3;
 const KIND_AT: usize = 3;
 const LEN_AT: usize = 4;
-/// As `u32`s: not 0 when its creator has dropped it.
+/// As `u32`s: not 0 when its creator has dropped it. What nobody can write has this elsewhere.
 const RETIRED_AT: usize = 10;
+const TAG_AT: usize = 6;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"poolblk1");
 
@@ -35,10 +36,17 @@ pub struct Block(Arc<Mapped>);
 #[derive(Debug)]
 pub(super) struct Mapped {
     file: File,
-    map: MmapRaw,
+    map: Map,
     id: u128,
     /// In which generation of this process it was created; `None`: by somebody else.
     created: Option<u32>,
+}
+
+#[derive(Debug)]
+enum Map {
+    Writable(MmapRaw),
+    /// Nobody can write it, here or anywhere.
+    Frozen(Mmap),
 }
 
 impl Block {
@@ -48,20 +56,33 @@ impl Block {
     /// # Errors
     /// The system refuses the memory, its address space or a descriptor.
     pub fn create(kind: u32, len: usize) -> io::Result<Block> {
-        let too_large = || io::Error::from(io::ErrorKind::OutOfMemory);
-        let whole =
-            len.checked_add(HEAD).filter(|whole| isize::try_from(*whole).is_ok()).ok_or_else(too_large)?;
-        let file = memory::segment(c"pool-shared", whole as u64)?;
-        let map = MmapOptions::new().len(whole).map_raw(&file)?;
-        let id = u128::from_le_bytes(random()?);
-        let block = Block(Arc::new(Mapped { file, map, id, created: Some(generation()) }));
-        let head = block.0.all64();
-        // ORDERING: nobody else has it before this function returns.
-        head[ID_AT.start].store(id as u64, Relaxed);
-        head[ID_AT.start + 1].store((id >> 64) as u64, Relaxed);
-        head[KIND_AT].store(kind.into(), Relaxed);
-        head[LEN_AT].store(len as u64, Relaxed);
-        head[MAGIC_AT].store(MAGIC, Relaxed);
+        Block::create_tagged(kind, 0, len)
+    }
+
+    /// The same with a word in the head that tells objects of one kind apart.
+    ///
+    /// # Errors
+    /// As [`create`](Block::create).
+    pub fn create_tagged(kind: u32, tag: u64, len: usize) -> io::Result<Block> {
+        let whole = whole(len)?;
+        let file = memory::segment(c"pool-shared", whole as u64).map_err(|error| too_large(error, len))?;
+        let map = MmapOptions::new().len(whole).map_raw(&file).map_err(|error| too_large(error, len))?;
+        let head = Head { id: u128::from_le_bytes(random()?), kind, tag, len };
+        let mapped = Mapped { file, map: Map::Writable(map), id: head.id, created: Some(generation()) };
+        let block = Block(Arc::new(mapped));
+        for (word, value) in block.0.all64().iter().zip(head.words()) {
+            // ORDERING: nobody else has it before this function returns.
+            word.store(value, Relaxed);
+        }
+        table::note(&block);
+        Ok(block)
+    }
+
+    /// A block that was just frozen, with this head.
+    pub(super) fn of_frozen(file: File, head: &Head) -> io::Result<Block> {
+        let map = map_frozen(&file)?;
+        let block =
+            Block(Arc::new(Mapped { file, map: Map::Frozen(map), id: head.id, created: Some(generation()) }));
         table::note(&block);
         Ok(block)
     }
@@ -71,20 +92,34 @@ impl Block {
     /// # Errors
     /// It is not there any more, or is something else.
     pub fn open(location: &Location, kind: u32) -> io::Result<Block> {
-        let block = match table::find(location.id) {
+        Block::adopt(location.id, kind, false, || location.descriptor())
+    }
+
+    /// The block of an object of this kind with this id, of which `descriptor` gives a descriptor if it is not
+    /// mapped yet.
+    pub(super) fn adopt(
+        id: u128,
+        kind: u32,
+        frozen: bool,
+        descriptor: impl FnOnce() -> io::Result<OwnedFd>,
+    ) -> io::Result<Block> {
+        let block = match table::find(id) {
             Some(block) => block,
-            None => {
-                let mapped = Mapped::map(location.descriptor()?, location.id)?;
-                table::settle(Block(Arc::new(mapped)))
-            }
+            None => table::settle(Block(Arc::new(Mapped::map(descriptor()?, id)?))),
         };
         // ORDERING: written before the block was passed on.
         let own = block.0.all64()[KIND_AT].load(Relaxed);
-        if own != u64::from(kind) {
+        if own != u64::from(kind) || block.is_frozen() != frozen {
             return Err(invalid(format!("a shared object of another kind ({own} instead of {kind})")));
         }
         table::recall(&block);
         Ok(block)
+    }
+
+    /// What [`create_tagged`](Block::create_tagged) was given.
+    pub fn tag(&self) -> u64 {
+        // ORDERING: written before the block was passed on.
+        self.0.all64()[TAG_AT].load(Relaxed)
     }
 
     /// What to pass to another process instead of the block.
@@ -97,7 +132,7 @@ impl Block {
 
     /// How many bytes the object has.
     pub fn len(&self) -> usize {
-        self.0.map.len() - HEAD
+        self.0.len() - HEAD
     }
 
     /// Whether the object has no bytes.
@@ -113,6 +148,16 @@ impl Block {
     /// The object's memory as words of 64 bits.
     pub fn words64(&self) -> &[AtomicU64] {
         &self.0.all64()[HEAD / size_of::<u64>()..]
+    }
+
+    /// The object's memory as words of 16 bits.
+    pub fn words16(&self) -> &[AtomicU16] {
+        &self.0.all16()[HEAD / size_of::<u16>()..]
+    }
+
+    /// The object's memory as bytes.
+    pub fn words8(&self) -> &[AtomicU8] {
+        &self.0.all8()[HEAD..]
     }
 
     /// Copies bytes of the object, from `at` on, into `bytes`. Where another process writes them meanwhile, the copy is
@@ -148,7 +193,22 @@ impl Block {
     pub(super) fn place(&self, at: usize, len: usize) -> io::Result<*mut u8> {
         let outside = || invalid(format!("{len} bytes from {at} on, in a shared object of {}", self.len()));
         at.checked_add(len).filter(|end| *end <= self.len()).ok_or_else(outside)?;
-        Ok(self.0.map.as_mut_ptr().wrapping_add(HEAD + at))
+        match &self.0.map {
+            Map::Writable(map) => Ok(map.as_mut_ptr().wrapping_add(HEAD + at)),
+            Map::Frozen(_) => Err(io::ErrorKind::PermissionDenied.into()),
+        }
+    }
+
+    /// The object's bytes, if nobody can write them.
+    pub(super) fn frozen(&self) -> Option<&[u8]> {
+        match &self.0.map {
+            Map::Writable(_) => None,
+            Map::Frozen(map) => map.get(HEAD..),
+        }
+    }
+
+    fn is_frozen(&self) -> bool {
+        matches!(self.0.map, Map::Frozen(_))
     }
 
     pub(super) fn id(&self) -> u128 {
@@ -161,8 +221,11 @@ impl Block {
 
     /// Whether its creator has dropped it.
     pub(super) fn is_retired(&self) -> bool {
-        // ORDERING: a hint to forget it.
-        self.0.all32()[RETIRED_AT].load(Relaxed) != 0
+        match self.0.map {
+            // ORDERING: a hint to forget it.
+            Map::Writable(_) => self.0.all32()[RETIRED_AT].load(Relaxed) != 0,
+            Map::Frozen(_) => memory::is_marked(&self.0.file),
+        }
     }
 }
 
@@ -196,7 +259,10 @@ impl Mapped {
         if len < HEAD {
             return Err(invalid("a shared object without a head".to_owned()));
         }
-        let map = MmapOptions::new().len(len).map_raw(&file)?;
+        let map = match memory::is_unwritable(&file) {
+            true => Map::Frozen(map_frozen(&file)?),
+            false => Map::Writable(MmapOptions::new().len(len).map_raw(&file)?),
+        };
         let mapped = Mapped { file, map, id, created: None };
         let head = mapped.all64();
         // ORDERING: all of it was written before the block was passed on, and is not believed but compared.
@@ -209,15 +275,40 @@ impl Mapped {
         Ok(mapped)
     }
 
+    fn len(&self) -> usize {
+        match &self.map {
+            Map::Writable(map) => map.len(),
+            Map::Frozen(map) => map.len(),
+        }
+    }
+
+    fn start(&self) -> *const u8 {
+        match &self.map {
+            Map::Writable(map) => map.as_ptr(),
+            Map::Frozen(map) => map.as_ptr(),
+        }
+    }
+
+    fn all8(&self) -> &[AtomicU8] {
+        // SAFETY: the mapping is aligned to a page, has that many words, stays as long as `self`, and is reached
+        // through atomics or by copying alone. One that is frozen is not writable: of it nobody but this module has
+        // words, and it loads them only.
+        unsafe { std::slice::from_raw_parts(self.start().cast(), self.len()) }
+    }
+
+    fn all16(&self) -> &[AtomicU16] {
+        // SAFETY: as in `all8`.
+        unsafe { std::slice::from_raw_parts(self.start().cast(), self.len() / size_of::<u16>()) }
+    }
+
     fn all32(&self) -> &[AtomicU32] {
-        // SAFETY: the mapping is aligned to a page, has that many words, is writable, stays as long as `self`, and is
-        // reached through atomics or by copying alone.
-        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.map.len() / size_of::<u32>()) }
+        // SAFETY: as in `all8`.
+        unsafe { std::slice::from_raw_parts(self.start().cast(), self.len() / size_of::<u32>()) }
     }
 
     fn all64(&self) -> &[AtomicU64] {
-        // SAFETY: as in `all32`.
-        unsafe { std::slice::from_raw_parts(self.map.as_ptr().cast(), self.map.len() / size_of::<u64>()) }
+        // SAFETY: as in `all8`.
+        unsafe { std::slice::from_raw_parts(self.start().cast(), self.len() / size_of::<u64>()) }
     }
 }
 
@@ -225,10 +316,54 @@ impl Drop for Mapped {
     fn drop(&mut self) {
         table::drop_note(self.id);
         if self.created == Some(generation()) {
-            // ORDERING: a hint; see `is_retired`.
-            self.all32()[RETIRED_AT].store(1, Relaxed);
+            match self.map {
+                // ORDERING: a hint; see `is_retired`.
+                Map::Writable(_) => self.all32()[RETIRED_AT].store(1, Relaxed),
+                Map::Frozen(_) => memory::mark(&self.file),
+            }
         }
     }
+}
+
+/// What a head says.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) id: u128,
+    pub(super) kind: u32,
+    pub(super) tag: u64,
+    pub(super) len: usize,
+}
+
+impl Head {
+    pub(super) fn words(&self) -> [u64; HEAD / size_of::<u64>()] {
+        let mut words = [0; HEAD / size_of::<u64>()];
+        words[MAGIC_AT] = MAGIC;
+        words[ID_AT.start] = self.id as u64;
+        words[ID_AT.start + 1] = (self.id >> 64) as u64;
+        words[KIND_AT] = self.kind.into();
+        words[LEN_AT] = self.len as u64;
+        words[TAG_AT] = self.tag;
+        words
+    }
+}
+
+/// How many bytes a block for `len` bytes has.
+pub(super) fn whole(len: usize) -> io::Result<usize> {
+    let whole = len.checked_add(HEAD).filter(|whole| isize::try_from(*whole).is_ok());
+    whole.ok_or_else(|| too_large(io::ErrorKind::OutOfMemory.into(), len))
+}
+
+pub(super) fn too_large(error: io::Error, len: usize) -> io::Error {
+    io::Error::new(error.kind(), format!("{len} bytes of shared memory: {error}"))
+}
+
+/// A mapping of which the system guarantees that it never changes.
+fn map_frozen(file: &File) -> io::Result<Mmap> {
+    debug_assert!(memory::is_fixed(file) && memory::is_unwritable(file));
+    // SAFETY: the file is sealed against being resized and written. The system grants the latter only when nobody
+    // has it mapped for writing, and never takes it back: so the bytes are the same for ever. (A private mapping,
+    // because a shared one of what nobody can write is refused before Linux 6.7 if the descriptor could write.)
+    unsafe { MmapOptions::new().map_copy_read_only(file) }
 }
 
 fn invalid(text: String) -> io::Error {
@@ -278,6 +413,8 @@ mod tests {
         assert!(Mapped::map(file.into(), 0).is_err(), "no magic");
         let file = memory::segment(c"x", 3).unwrap();
         assert!(Mapped::map(file.into(), 0).is_err(), "no head");
+        let file = memory::sealed(c"x", &[&[0; HEAD]]).unwrap();
+        assert!(Mapped::map(file.into(), 0).is_err(), "frozen, no magic");
         let nowhere = Location { id: 1, place: Place::Held { pid: std::process::id(), descriptor: 1 << 20 } };
         assert!(Block::open(&nowhere, 7).is_err());
     }

@@ -1,9 +1,11 @@
 //! Memory that several processes have, and sleeping on a word of it: what shared objects are made of.
 //!
 //! A [`Block`] is one object's memory. It is found again by its id ([`table`]), so that a process maps it once;
-//! [`Location`] is what crosses to another process instead of it.
+//! [`Location`] is what crosses to another process instead of it. A [`Frozen`] block is one that nobody can write any
+//! more.
 
 mod block;
+mod frozen;
 mod location;
 mod table;
 
@@ -11,6 +13,7 @@ use std::sync::atomic::AtomicU32;
 use std::time::Duration;
 
 pub use block::{Block, HEAD};
+pub use frozen::{Draft, Filling, Frozen};
 pub use location::{Location, Place};
 pub(crate) use table::freeze;
 pub use table::{forget, forget_retired, remember};

@@ -3,7 +3,7 @@
 //! | module    | verbs |
 //! |-----------|-------|
 //! | `futex`   | `wait`, `wake`: sleep on a word of shared memory while it has a value |
-//! | `memory`  | `segment`, `is_fixed`, `open_of`, `read_only`, `allocated`, `give_back`, `reserve_bytes`, `growing`, `sealed` |
+//! | `memory`  | `segment`, `freeze`, `is_fixed`, `is_unwritable`, `mark`, `is_marked`, `open_of`, `read_only`, `allocated`, `give_back`, `reserve_bytes`, `growing`, `sealed` |
 //! | `process` | `spawn_self`, `fork`, `fork_sibling`, `signal`, `reap`, `open_handle`: children, held so that ids are never confused |
 //! | `image`   | `main_image`, `later_constructors`: where the program's code lies |
 //! | `born`    | `settle_in`, `close_all_but`, `close_own`: what a fresh child does before anything else |

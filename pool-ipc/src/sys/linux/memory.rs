@@ -1,9 +1,10 @@
 //! Shared segments: memfd_create(2), sealed so that the other side cannot shrink them under us.
 
 use std::ffi::CStr;
-use std::fs::File;
+use std::fs::{File, Permissions};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
 
 use super::{beside_streams, check, retry};
 
@@ -36,6 +37,11 @@ pub(crate) fn sealed(name: &CStr, parts: &[&[u8]]) -> io::Result<File> {
     Ok(file)
 }
 
+/// Has nobody write the segment ever again, by whatever way. Refused while somebody has it mapped for writing.
+pub(crate) fn freeze(file: &File) -> io::Result<()> {
+    seal(file, libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE)
+}
+
 fn seal(file: &File, seals: libc::c_int) -> io::Result<()> {
     // SAFETY: a plain fcntl on a descriptor we own.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals | libc::F_SEAL_SEAL) }).map(drop)
@@ -48,9 +54,36 @@ pub(crate) fn read_only(segment: &File) -> io::Result<File> {
 
 /// Whether nobody can make the segment shorter.
 pub(crate) fn is_fixed(segment: &File) -> bool {
+    has_seal(segment, libc::F_SEAL_SHRINK)
+}
+
+/// Whether nobody can write the segment: it is [frozen](freeze).
+pub(crate) fn is_unwritable(segment: &File) -> bool {
+    has_seal(segment, libc::F_SEAL_WRITE)
+}
+
+fn has_seal(segment: &File, seal: libc::c_int) -> bool {
     // SAFETY: a plain fcntl on a descriptor we own. What has no seals answers an error.
     let seals = unsafe { libc::fcntl(segment.as_raw_fd(), libc::F_GET_SEALS) };
-    seals >= 0 && seals & libc::F_SEAL_SHRINK != 0
+    seals >= 0 && seals & seal != 0
+}
+
+/// The permission by which a frozen segment is marked: its mode is all of it that still can be changed. (Bits to
+/// execute it may be sealed, depending on how the system is set up.)
+const UNMARKED: u32 = 0o040;
+
+/// Marks a segment for everybody who has it.
+pub(crate) fn mark(segment: &File) {
+    // Whoever is not told by it only remembers the segment for longer.
+    if let Ok(meta) = segment.metadata() {
+        let mode = meta.permissions().mode() & 0o777 & !UNMARKED;
+        let _ = segment.set_permissions(Permissions::from_mode(mode));
+    }
+}
+
+/// Whether it was [marked](mark).
+pub(crate) fn is_marked(segment: &File) -> bool {
+    segment.metadata().is_ok_and(|meta| meta.permissions().mode() & UNMARKED == 0)
 }
 
 /// Another process's segment, by its descriptor there: proc_pid_fd(5).
