@@ -12,6 +12,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[repr(u32)]
 pub(crate) enum Kind {
     Event = 1,
+    Lock = 2,
     #[cfg(feature = "memory")]
     SharedVec = 32,
 }
@@ -59,3 +60,35 @@ pub(crate) fn open<'de, D: Deserializer<'de>, U>(
     open(&Location { id, place })
         .map_err(|error| D::Error::custom(format!("a shared object ({kind:?}): {error}")))
 }
+
+/// The block of an object of this kind, which has at least `words` of 64 bits.
+pub(crate) fn deserialize_words<'de, D: Deserializer<'de>>(
+    kind: Kind,
+    words: usize,
+    deserializer: D,
+) -> Result<Block, D::Error> {
+    let block = deserialize(kind, deserializer)?;
+    if block.words64().len() < words {
+        return Err(D::Error::custom(format!("a shared object ({kind:?}) of only {} bytes", block.len())));
+    }
+    Ok(block)
+}
+
+/// `passed!(Object, Kind::Object, words)`: an object that is a block alone, of at least so many words of 64 bits, is
+/// encoded as where that is.
+macro_rules! passed {
+    ($object:ident, $kind:expr, $words:expr) => {
+        impl serde::Serialize for $object {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                $crate::crossing::serialize(&self.0, serializer)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $object {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<$object, D::Error> {
+                $crate::crossing::deserialize_words($kind, $words, deserializer).map($object)
+            }
+        }
+    };
+}
+pub(crate) use passed;

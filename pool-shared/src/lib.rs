@@ -8,8 +8,18 @@
 
 #![forbid(unsafe_code)]
 
+mod raw;
+mod sync;
+
+// Under `--cfg loom` the agreements alone are compiled, without any feature, and their models are run.
+#[cfg(not(loom))]
 mod crossing;
+#[cfg(not(loom))]
+mod error;
+#[cfg(not(loom))]
 mod event;
+#[cfg(not(loom))]
+mod lock;
 #[cfg(feature = "memory")]
 mod plain;
 #[cfg(feature = "memory")]
@@ -19,6 +29,11 @@ mod shared_vec;
 /// such are such.
 #[cfg(feature = "memory")]
 pub use bytemuck;
+#[cfg(not(loom))]
+pub use error::ReleaseError;
+#[cfg(not(loom))]
 pub use event::Event;
+#[cfg(not(loom))]
+pub use lock::{Lock, LockGuard};
 #[cfg(feature = "memory")]
 pub use shared_vec::{SharedVec, SharedVecDraft};

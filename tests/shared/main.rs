@@ -9,6 +9,7 @@ mod support;
 
 mod churn;
 mod event;
+mod lock;
 mod shared_vec;
 
 use pool::{AsyncResult, Message, Pool, Process, StartMethod, TaskFn, ThreadPool};

@@ -3,13 +3,15 @@
 //! A [`Block`] is one object's memory. It is found again by its id ([`table`]), so that a process maps it once;
 //! [`Location`] is what crosses to another process instead of it. A [`Frozen`] block is one that nobody can write any
 //! more.
+//! [`this_thread`] is how a thread signs what it takes, and [`is_alive`] whether the one who signed is still there.
 
 mod block;
 mod frozen;
 mod location;
 mod table;
+mod who;
 
-use std::sync::atomic::AtomicU32;
+use std::sync::atomic::{AtomicU32, AtomicU64};
 use std::time::Duration;
 
 pub use block::{Block, HEAD};
@@ -17,6 +19,7 @@ pub use frozen::{Draft, Filling, Frozen};
 pub use location::{Location, Place};
 pub(crate) use table::freeze;
 pub use table::{forget, forget_retired, remember};
+pub use who::{WHO, id_of, is_alive, this_process, this_thread};
 
 use crate::sys::futex;
 
@@ -28,4 +31,14 @@ pub fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {
 /// Wakes up to `count` threads, of any process, that sleep on `word`; how many it woke.
 pub fn wake(word: &AtomicU32, count: u32) -> u32 {
     futex::wake(word, count.try_into().unwrap_or(i32::MAX))
+}
+
+/// Sleeps while the low half of `word` is that of `expected`, as [`wait`].
+pub fn wait_low(word: &AtomicU64, expected: u64, timeout: Option<Duration>) {
+    futex::wait_low(word, expected, timeout);
+}
+
+/// Wakes up to `count` threads that sleep on the low half of `word`, as [`wake`].
+pub fn wake_low(word: &AtomicU64, count: u32) -> u32 {
+    futex::wake_low(word, count.try_into().unwrap_or(i32::MAX))
 }

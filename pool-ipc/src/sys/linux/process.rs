@@ -181,6 +181,41 @@ pub(crate) fn resident_bytes(pid: u32) -> io::Result<u64> {
     Ok(pages * u64::try_from(page).unwrap_or(4096))
 }
 
+/// This thread's id.
+pub(crate) fn thread_id() -> u32 {
+    // SAFETY: a plain system call that cannot fail.
+    unsafe { libc::syscall(libc::SYS_gettid) as u32 }
+}
+
+/// When this thread, or the first one of this process, started, in ticks since the system did: proc_pid_stat(5).
+/// `None`: it has ended, reaped or not. An error: the system does not say.
+pub(crate) fn started(id: u32) -> io::Result<Option<u64>> {
+    let text = match std::fs::read_to_string(format!("/proc/{id}/stat")) {
+        Ok(text) => text,
+        // It went between the opening and the reading.
+        Err(error) if error.raw_os_error() == Some(libc::ESRCH) => return Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return if std::fs::exists("/proc/self/stat")? { Ok(None) } else { Err(error) };
+        }
+        Err(error) => return Err(error),
+    };
+    // The name, which may be anything, is in brackets; then come the state and, 19 fields further, the time.
+    let mut fields = text.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
+    let state = fields.next().unwrap_or_default();
+    if ["Z", "X", "x"].contains(&state) {
+        return Ok(None);
+    }
+    let started = fields.nth(18).and_then(|ticks| ticks.parse().ok());
+    started.map(Some).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+/// Whether there is such a thread or process, ended and not reaped ones included.
+pub(crate) fn exists(id: u32) -> bool {
+    // SAFETY: signal 0 is none: a plain question.
+    let missing = unsafe { libc::kill(id as libc::pid_t, 0) } != 0;
+    !missing || io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)
+}
+
 /// fork(3): with the handlers that libraries registered for it. `None` in the child.
 pub(crate) fn fork() -> io::Result<Option<u32>> {
     // SAFETY: the caller sees to it that the child runs no code that needs another thread.
