@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde::de::{DeserializeOwned, Error as _};
 
 use crate::codec::{self, CodecError};
+use crate::luggage::{self, Luggage, Way};
 use crate::shim;
 
 /// A function from `A` to [`Output`](TaskFn::Output) that a pool can run in any of its workers:
@@ -65,6 +66,8 @@ pub struct Carried {
     pub id: u64,
     /// The encoding.
     pub bytes: Arc<[u8]>,
+    /// What goes along with it.
+    pub luggage: Option<Luggage>,
 }
 
 /// Where a worker keeps the context of a request. A worker remembers the last
@@ -163,8 +166,11 @@ pub struct Context<C> {
     id: u64,
     value: C,
     /// Filled when the first task leaves for another process.
-    encoded: OnceLock<Result<Arc<[u8]>, CodecError>>,
+    encoded: OnceLock<Result<Packed, CodecError>>,
 }
+
+/// An encoding, and what goes along with it.
+type Packed = (Arc<[u8]>, Option<Luggage>);
 
 impl<C> Context<C> {
     fn new(value: C) -> Arc<Context<C>> {
@@ -196,13 +202,15 @@ where
     fn carry(bound: &Arc<Context<C>>) -> Result<Option<Carried>, CodecError> {
         let encoded = bound.encoded.get_or_init(|| {
             if let Some(bytes) = codec::with_plain(&bound.value, |bytes| Arc::from(bytes)) {
-                return Ok(bytes);
+                return Ok((bytes, None));
             }
             let mut bytes = Vec::new();
-            codec::encode(&bound.value, &mut bytes)?;
-            Ok(bytes.into())
+            let (encoded, luggage) =
+                luggage::pack(Way::Everywhere, || codec::encode(&bound.value, &mut bytes));
+            encoded.map(|()| (bytes.into(), luggage))
         });
-        encoded.clone().map(|bytes| Some(Carried { id: bound.id, bytes }))
+        let carried = |(bytes, luggage)| Some(Carried { id: bound.id, bytes, luggage });
+        encoded.clone().map(carried)
     }
 
     fn receive(slot: ContextSlot, bytes: &[u8]) -> Result<Arc<Context<C>>, CodecError> {

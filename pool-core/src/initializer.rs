@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::{Error, Result, Worker};
 use crate::function::{Carried, TaskFn};
+use crate::luggage::Luggage;
 use crate::one::{OneRaw, carry, encode};
 use crate::panics;
 use crate::shim::{self, Entry};
@@ -22,6 +23,8 @@ pub struct EncodedInitializer {
     pub context: Option<Carried>,
     /// The encoded argument.
     pub input: Arc<[u8]>,
+    /// What goes along with it.
+    pub luggage: Option<Luggage>,
 }
 
 impl EncodedInitializer {
@@ -35,9 +38,10 @@ impl EncodedInitializer {
         A: Serialize + DeserializeOwned + Send + 'static,
     {
         let bound = f.bind();
-        let input = encode(arg)?;
+        let (input, luggage) = encode(arg)?.apart();
         let context = carry::<F, A>(&bound)?;
-        Ok(EncodedInitializer { entry: shim::one::<F, A>, context, input: input.as_slice().into() })
+        let input = input.as_slice().into();
+        Ok(EncodedInitializer { entry: shim::one::<F, A>, context, input, luggage })
     }
 
     /// What a worker's reply to it says.

@@ -22,6 +22,7 @@ mod gather;
 mod handle;
 mod imap;
 mod initializer;
+pub mod luggage;
 mod one;
 mod options;
 mod outcome;

@@ -13,6 +13,7 @@ use crate::error::{Error, ErrorKind, PanicInfo, Result, Worker};
 use crate::event::Event;
 use crate::function::{Carried, TaskFn};
 use crate::handle::Pending;
+use crate::luggage::{self, Way};
 use crate::outcome::{Failure, Status};
 use crate::panics;
 use crate::scratch::with_scratch;
@@ -96,12 +97,20 @@ fn decode_slice<V: DeserializeOwned + 'static>(bytes: &[u8]) -> Result<V> {
 
 /// Decodes what a worker sent.
 pub(crate) fn decode<V: DeserializeOwned + 'static>(output: Payload) -> Result<V> {
-    decoded(panics::catch(|| match output {
-        Payload::Heap(bytes) if codec::is_plain::<V>() => {
-            codec::from_plain(bytes).unwrap_or_else(|| Err(CodecError::custom("not a plain value")))
-        }
-        other => codec::from_plain_slice(other.as_slice()).unwrap_or_else(|| codec::decode(other.as_slice())),
-    }))
+    let (output, luggage) = output.apart();
+    let decode = || {
+        panics::catch(|| match output {
+            Payload::Heap(bytes) if codec::is_plain::<V>() => {
+                codec::from_plain(bytes).unwrap_or_else(|| Err(CodecError::custom("not a plain value")))
+            }
+            other => {
+                codec::from_plain_slice(other.as_slice()).unwrap_or_else(|| codec::decode(other.as_slice()))
+            }
+        })
+    };
+    let Some(luggage) = luggage else { return decoded(decode()) };
+    let unclaimed = || Ok(Err(CodecError::custom("nobody is there for what came along with it")));
+    decoded(luggage::unpack(&luggage, decode).unwrap_or_else(unclaimed))
 }
 
 fn decoded<V>(decoded: std::result::Result<std::result::Result<V, CodecError>, PanicInfo>) -> Result<V> {
@@ -119,11 +128,13 @@ pub(crate) fn encode<V: Serialize + Send + 'static>(value: V) -> Result<Payload>
     let encoded = panics::catch(|| match codec::into_plain(value) {
         Ok(plain) => Ok(Payload::Plain(plain)),
         Err(value) => with_scratch(|scratch| {
-            codec::encode(&value, scratch)?;
-            Ok(match scratch.len() {
+            let (encoded, luggage) = luggage::pack(Way::There, || codec::encode(&value, scratch));
+            encoded?;
+            let payload = match scratch.len() {
                 0..=Payload::INLINE => Payload::copy_of(scratch),
                 _ => Payload::Heap(std::mem::take(scratch)),
-            })
+            };
+            Ok(payload.with(luggage))
         }),
     });
     match encoded {

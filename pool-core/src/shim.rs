@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 
 use crate::codec;
 use crate::function::{ContextSlot, TaskFn};
+use crate::luggage::{self, Way};
 use crate::outcome::{Failure, Ran, Status};
 use crate::panics;
 use crate::scratch::with_scratch;
@@ -137,7 +138,8 @@ fn encode<V: Serialize + 'static>(
         return Ok(());
     }
     with_scratch(|scratch| {
-        codec::encode(value, scratch).map_err(Failure::unencodable)?;
+        let (encoded, _) = luggage::pack(Way::Back, || codec::encode(value, scratch));
+        encoded.map_err(Failure::unencodable)?;
         output(status as u32, scratch);
         Ok(())
     })

@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use crate::codec;
 use crate::error::{Error, Result};
 use crate::function::TaskFn;
+use crate::luggage::Luggage;
 use crate::one::{carry, decode, encode, unknown_status};
 use crate::outcome::{Failure, Status};
 use crate::pool::Message;
@@ -34,13 +35,17 @@ pub fn run<R: Serialize + 'static>(body: impl FnOnce() -> R, output: &mut dyn Fn
     shim::at_hand(body, output);
 }
 
-/// What `f` returned, from the status and the bytes that its entry put out. They are not trusted.
+/// What `f` returned, from the status and the bytes that its entry put out, and what came along. They are not trusted.
 ///
 /// # Errors
 /// `f` panicked, a value could not be encoded or decoded there, or the result cannot be decoded here.
-pub fn finish<R: DeserializeOwned + Send + 'static>(status: u32, output: Vec<u8>) -> Result<R> {
+pub fn finish<R: DeserializeOwned + Send + 'static>(
+    status: u32,
+    output: Vec<u8>,
+    luggage: Option<Luggage>,
+) -> Result<R> {
     match Status::from_word(status) {
-        Some(Status::Value) => decode(Payload::Heap(output)),
+        Some(Status::Value) => decode(Payload::Heap(output).with(luggage)),
         Some(Status::Failed | Status::Panicked) => Err(decode::<Failure>(Payload::Heap(output))?.into()),
         Some(Status::Mixed) | None => Err(unknown_status(status)),
     }
@@ -77,7 +82,7 @@ mod tests {
     fn a_value_comes_back() {
         let (status, output) = call(&request(with(3u64, |k, x: u64| k * x), 14).unwrap());
         assert!(failure(status, &output).is_none());
-        assert_eq!(finish::<u64>(status, output).unwrap(), 42);
+        assert_eq!(finish::<u64>(status, output, None).unwrap(), 42);
     }
 
     #[test]
@@ -87,7 +92,7 @@ mod tests {
             let mut outcome = None;
             run(body, &mut |status, bytes| outcome = Some((status, bytes.to_vec())));
             let (status, output) = outcome.unwrap();
-            finish::<usize>(status, output)
+            finish::<usize>(status, output, None)
         };
         assert_eq!(call(&|| text.len()).unwrap(), 3);
         assert!(call(&|| panic!("no {text}")).unwrap_err().is_panic());
@@ -97,13 +102,13 @@ mod tests {
     fn a_panic_comes_back_and_can_be_reported() {
         let (status, output) = call(&request(|x: u64| 1 / x, 0).unwrap());
         assert!(failure(status, &output).unwrap().is_panic());
-        assert!(finish::<u64>(status, output).unwrap_err().is_panic());
+        assert!(finish::<u64>(status, output, None).unwrap_err().is_panic());
     }
 
     #[test]
     fn an_outcome_that_makes_no_sense_is_an_error() {
-        assert_eq!(finish::<u64>(9, Vec::new()).unwrap_err().kind(), ErrorKind::Decode);
-        assert_eq!(finish::<u64>(0, vec![1, 2, 3]).unwrap_err().kind(), ErrorKind::Decode);
-        assert_eq!(finish::<u64>(1, vec![7]).unwrap_err().kind(), ErrorKind::Decode);
+        assert_eq!(finish::<u64>(9, Vec::new(), None).unwrap_err().kind(), ErrorKind::Decode);
+        assert_eq!(finish::<u64>(0, vec![1, 2, 3], None).unwrap_err().kind(), ErrorKind::Decode);
+        assert_eq!(finish::<u64>(1, vec![7], None).unwrap_err().kind(), ErrorKind::Decode);
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use crate::codec::PlainBuf;
 use crate::error::{Error, Result, Worker};
 use crate::function::Carried;
+use crate::luggage::Luggage;
 use crate::outcome::Status;
 use crate::shim::Entry;
 
@@ -97,6 +98,8 @@ pub enum Payload {
     Heap(Vec<u8>),
     /// The user's own array or text, not yet copied.
     Plain(PlainBuf),
+    /// Bytes, and what goes along with them.
+    Accompanied(Box<(Payload, Luggage)>),
 }
 
 /// The bytes of an inline payload, so aligned that they are moved as words.
@@ -147,12 +150,29 @@ impl Payload {
         }
     }
 
+    /// These bytes with what goes along with them.
+    pub fn with(self, luggage: Option<Luggage>) -> Payload {
+        match luggage {
+            None => self,
+            Some(luggage) => Payload::Accompanied(Box::new((self, luggage))),
+        }
+    }
+
+    /// The bytes alone, and what goes along with them.
+    pub fn apart(self) -> (Payload, Option<Luggage>) {
+        match self {
+            Payload::Accompanied(both) => (both.0, Some(both.1)),
+            alone => (alone, None),
+        }
+    }
+
     /// The bytes.
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Payload::Inline { len, bytes } => &bytes.0[..usize::from(*len).min(Payload::INLINE)],
             Payload::Heap(bytes) => bytes,
             Payload::Plain(plain) => plain.as_ref(),
+            Payload::Accompanied(both) => both.0.as_slice(),
         }
     }
 
@@ -160,6 +180,7 @@ impl Payload {
     pub fn into_vec(self) -> Vec<u8> {
         match self {
             Payload::Heap(bytes) => bytes,
+            Payload::Accompanied(both) => both.0.into_vec(),
             other => other.as_slice().to_vec(),
         }
     }

@@ -22,6 +22,7 @@ mod order;
 use std::ffi::{c_char, c_int};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::sync::Arc;
 
 use crate::child::Child;
 use crate::image::{address_of, identity, name_of};
@@ -62,7 +63,7 @@ pub struct Born {
     /// Those of the [`Birth`].
     pub words: Vec<String>,
     /// The line to the starter.
-    pub line: FarEnd,
+    pub line: Arc<FarEnd>,
     /// How it was started.
     pub method: StartMethod,
 }
@@ -70,7 +71,7 @@ pub struct Born {
 impl Born {
     /// Ends this process because it cannot do what it was born for: the starter reads `why` from
     /// [`Child::refusal`].
-    pub fn refuse(self, why: &str) -> ! {
+    pub fn refuse(&self, why: &str) -> ! {
         self.line.refuse(why);
         born::exit_now(MISBORN)
     }
@@ -280,7 +281,7 @@ pub(crate) fn be_born(line: FarEnd, prepare: impl FnOnce()) {
     match grow_up(&line, prepare) {
         Ok(None) => {}
         Ok(Some((order, entry, descriptors))) => {
-            entry(Born { descriptors, words: order.words, line, method: order.method });
+            entry(Born { descriptors, words: order.words, line: Arc::new(line), method: order.method });
         }
         Err(error) => {
             line.refuse(&error.to_string());

@@ -18,24 +18,40 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use crate::birth::Order;
 use crate::own::Own;
-use crate::sys::{memory, socket};
+use crate::sys::{events, memory, socket};
 
 /// What a child is told after its birth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Command {
     /// Leave: exit with status 0.
     Leave,
+    /// Descriptors for the request with this number, which come with it.
+    Descriptors(u64),
+    /// That request was taken back.
+    Discard(u64),
 }
 
 impl Command {
-    fn to_byte(self) -> u8 {
-        match self {
-            Command::Leave => b'L',
-        }
+    fn to_bytes(self) -> [u8; COMMAND] {
+        let (letter, number) = match self {
+            Command::Leave => (b'L', 0),
+            Command::Descriptors(number) => (b'D', number),
+            Command::Discard(number) => (b'X', number),
+        };
+        let mut bytes = [letter; COMMAND];
+        bytes[1..].copy_from_slice(&number.to_le_bytes());
+        bytes
     }
 
-    fn from_byte(byte: u8) -> Option<Command> {
-        (byte == b'L').then_some(Command::Leave)
+    fn from_bytes(bytes: [u8; COMMAND]) -> Option<Command> {
+        let [letter, number @ ..] = bytes;
+        let number = u64::from_le_bytes(number);
+        match letter {
+            b'L' => Some(Command::Leave),
+            b'D' => Some(Command::Descriptors(number)),
+            b'X' => Some(Command::Discard(number)),
+            _ => None,
+        }
     }
 }
 
@@ -51,6 +67,12 @@ pub struct FarEnd(Own<OwnedFd>);
 const SMALL: usize = 32 << 10;
 /// The longest text that is read from a child.
 const LONGEST: usize = 4 << 10;
+
+/// How long to wait for room on the line before trying again.
+const WHILE: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// A letter and a number.
+const COMMAND: usize = 9;
 
 const IN_MESSAGE: u8 = 0;
 const IN_SEGMENT: u8 = 1;
@@ -80,7 +102,25 @@ impl Line {
     /// # Errors
     /// The child is gone, or has so many commands before it that the line is full.
     pub fn send(&self, command: Command) -> io::Result<()> {
-        socket::send(self.0.as_fd(), &[command.to_byte()], &[])
+        socket::send(self.0.as_fd(), &command.to_bytes(), &[])
+    }
+
+    /// Sends descriptors for the request with this number.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); or they are too many for one message.
+    pub fn send_descriptors(&self, number: u64, descriptors: &[Own<OwnedFd>]) -> io::Result<()> {
+        let descriptors: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
+        socket::send(self.0.as_fd(), &Command::Descriptors(number).to_bytes(), &descriptors)
+    }
+
+    /// The descriptors that came with what the child says next. They are there already: the child sends them first.
+    ///
+    /// # Errors
+    /// They are not there, or are too many for this process.
+    pub fn descriptors(&self) -> io::Result<Vec<Own<OwnedFd>>> {
+        let (_, descriptors) = socket::receive(self.0.as_fd(), &mut [0; COMMAND], false)?;
+        Ok(descriptors.into_iter().map(Own::new).collect())
     }
 
     /// Why the child could not start, if it said so.
@@ -127,11 +167,28 @@ impl FarEnd {
     }
 
     /// Waits for a command; `None`: the starter is gone.
-    pub fn next(&self) -> Option<Command> {
-        let mut byte = [0];
-        match socket::receive(self.0.as_fd(), &mut byte, true) {
-            Ok((1, _)) => Command::from_byte(byte[0]),
+    pub fn next(&self) -> Option<(Command, Vec<OwnedFd>)> {
+        let mut bytes = [0; COMMAND];
+        match socket::receive(self.0.as_fd(), &mut bytes, true) {
+            Ok((COMMAND, descriptors)) => Some((Command::from_bytes(bytes)?, descriptors)),
             _ => None,
+        }
+    }
+
+    /// Sends what goes along with what this process says next. Waits while the starter has not taken what was sent
+    /// before.
+    ///
+    /// # Errors
+    /// The starter is gone, or they are too many for one message.
+    pub fn send_descriptors(&self, descriptors: &[Own<OwnedFd>]) -> io::Result<()> {
+        let descriptors: Vec<_> = descriptors.iter().map(|descriptor| descriptor.as_fd()).collect();
+        loop {
+            match socket::send(self.0.as_fd(), &Command::Descriptors(0).to_bytes(), &descriptors) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    events::writable(self.0.as_fd(), WHILE);
+                }
+                sent => return sent,
+            }
         }
     }
 

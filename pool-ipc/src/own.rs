@@ -35,6 +35,14 @@ impl<T: AsFd> Own<T> {
 }
 
 impl Own<OwnedFd> {
+    /// Another descriptor of the same open file.
+    ///
+    /// # Errors
+    /// The system refuses a descriptor.
+    pub fn copy(&self) -> io::Result<Own<OwnedFd>> {
+        self.try_clone().map(Own::new)
+    }
+
     /// The descriptor, which is this library's no more.
     pub fn into_inner(self) -> OwnedFd {
         list().remove(&self.as_raw_fd());

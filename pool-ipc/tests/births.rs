@@ -172,7 +172,7 @@ fn linger(mut born: Born) {
     if let Some(says) = born.descriptors.pop() {
         std::fs::File::from(says).write_all(b"!").unwrap();
     }
-    let code = if born.line.next() == Some(Command::Leave) { 3 } else { 4 };
+    let code = if matches!(born.line.next(), Some((Command::Leave, _))) { 3 } else { 4 };
     pool_ipc::birth::leave(code);
 }
 

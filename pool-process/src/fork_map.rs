@@ -106,7 +106,7 @@ impl ForkMap {
         let mut values: Vec<Option<R>> = std::iter::repeat_with(|| None).take(items.len()).collect();
         let run = |item: usize, output: &mut dyn FnMut(u32, &[u8])| single::run(|| f(&items[item]), output);
         self.perform(items.len(), &run, &mut |item, status, bytes| {
-            values[item] = Some(single::finish(status, bytes)?);
+            values[item] = Some(single::finish(status, bytes, None)?);
             Ok(())
         })?;
         Ok(values.into_iter().flatten().collect())

@@ -7,8 +7,10 @@
 //! there are some; [`Listening`](crate::listening::Listening) says who, and `arm` sees to it.
 
 use std::collections::VecDeque;
+use std::io;
 use std::time::{Duration, Instant};
 
+use pool_core::luggage::Luggage;
 use pool_core::work::{self, End, Payload, Short, Task};
 use pool_core::{EncodedInitializer, Error, ErrorKind, Exit, Worker};
 use pool_ipc::birth::MISBORN;
@@ -47,7 +49,7 @@ pub(crate) struct Hub {
     /// Empty between events.
     actions: VecDeque<Action<Ticket>>,
     /// The reply that is being taken in.
-    reply: Option<(SeatId, Reply)>,
+    reply: Option<(SeatId, Reply, Option<io::Result<Luggage>>)>,
     /// The worker whose death is being dealt with.
     dead: Option<(Worker, Exit)>,
     submissions: u32,
@@ -125,6 +127,7 @@ impl Hub {
                 let returned = post.take_back();
                 let (kept, count) = (post.lane.outstanding(), returned.len());
                 for (ticket, returned) in self.scheduler.tasks(seat).iter_mut().skip(kept).zip(returned) {
+                    post.discard(ticket);
                     ticket.input = returned.input.ok().map(Payload::Heap);
                 }
                 if count > 0 {
@@ -157,11 +160,11 @@ impl Hub {
                 }
             }
             Action::Deliver(ticket) => {
-                if let Some((seat, reply)) = self.reply.take() {
+                if let Some((seat, reply, luggage)) = self.reply.take() {
                     // A plain value needs no author.
                     let worker = if reply.status == 0 { None } else { self.posts[seat].as_ref() };
                     let worker = worker.map(|post| Box::new(post.worker()));
-                    out.push((ticket.task, end_of(reply, worker)));
+                    out.push((ticket.task, end_of(reply, luggage, worker)));
                 }
             }
             Action::Fail(ticket, why) => {
@@ -197,7 +200,8 @@ impl Hub {
                         true => post.child.resident_bytes().ok(),
                         false => None,
                     };
-                    self.reply = Some((seat, reply));
+                    let luggage = reply.accompanied.then(|| post.came_along());
+                    self.reply = Some((seat, reply, luggage));
                     self.handle(Event::Replied { seat, panicked, size }, now, out);
                     self.reply = None;
                 }
@@ -418,7 +422,7 @@ fn exit_of(ended: Ended, post: &Post) -> Exit {
 
 /// What the reply to the initializer says: why it failed, if it did.
 fn initialized(reply: Reply, worker: Worker) -> Result<(), String> {
-    let outcome = match end_of(reply, None) {
+    let outcome = match end_of(reply, None, None) {
         End::Failed(error) => Err(error),
         End::Reply { status, output, .. } => EncodedInitializer::outcome(status, output),
     };
@@ -433,7 +437,7 @@ fn by_worker(text: &str, worker: &Worker) -> String {
     }
 }
 
-fn end_of(reply: Reply, worker: Option<Box<Worker>>) -> End {
+fn end_of(reply: Reply, luggage: Option<io::Result<Luggage>>, worker: Option<Box<Worker>>) -> End {
     let output = match reply.output {
         Output::Inline(len, words) => Payload::Inline { len, bytes: Short::from_words(words) },
         Output::Heap(bytes) => Payload::Heap(bytes),
@@ -441,7 +445,10 @@ fn end_of(reply: Reply, worker: Option<Box<Worker>>) -> End {
     let text = match reply.status {
         REFUSED => format!("in the worker: {}", String::from_utf8_lossy(output.as_slice())),
         NO_ROOM => "there is not enough memory for the result".to_owned(),
-        status => return End::Reply { status, output, worker },
+        status => match luggage.transpose() {
+            Ok(luggage) => return End::Reply { status, output: output.with(luggage), worker },
+            Err(error) => format!("what came along with the result did not arrive: {error}"),
+        },
     };
     let error = Error::new(ErrorKind::Os, text);
     End::Failed(match worker {

@@ -24,6 +24,7 @@ mod logs;
 mod options;
 mod own;
 mod pool;
+mod porter;
 mod post;
 mod process;
 mod scheduler;

@@ -11,6 +11,7 @@ use pool_ipc::birth::Setting;
 
 use crate::hooks::Hooks;
 use crate::pool::ProcessPoolBuilder;
+use crate::porter;
 use crate::scheduler::Policy;
 
 /// The options of a builder that concern the lives of workers.
@@ -100,6 +101,7 @@ impl ProcessPoolBuilder {
         F: TaskFn<A, Output = ()>,
         A: Message,
     {
+        porter::hire();
         self.lives.initializer = Some(EncodedInitializer::new(f, arg).map_err(Arc::new));
         self
     }

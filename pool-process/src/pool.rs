@@ -9,6 +9,7 @@ use pool_ipc::start_method::{StartMethod, Starter};
 use pool_ipc::{limits, own};
 
 use crate::options::Lives;
+use crate::porter;
 use crate::post::Outfit;
 use crate::shared::{Shared, lock};
 use crate::supervisor::supervise;
@@ -140,6 +141,7 @@ impl ProcessPoolBuilder {
             let text = format!("cannot start a process pool of {workers}: {error}");
             Error::new(kind, text).with_source(error)
         };
+        porter::hire();
         let starter = Starter::new(method, self.allow_fork_with_threads).map_err(refused)?;
         let mut shared =
             Shared::new(name, workers, policy, initializer, hooks, surroundings).map_err(refused)?;

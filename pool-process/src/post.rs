@@ -1,18 +1,21 @@
 //! A worker process, from its pool's side: its lane, its line, its life.
 
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
+use pool_core::luggage::Luggage;
 use pool_core::{Carried, ContextSlot, EncodedInitializer, Entry, Worker};
 use pool_ipc::bell::Bell;
 use pool_ipc::birth::{Birth, Setting};
 use pool_ipc::child::Child;
 use pool_ipc::lane::{Ends, PoolLane, Request, Returned};
 use pool_ipc::line::Command;
+use pool_ipc::own::Own;
 use pool_ipc::start_method::Starter;
 
 use crate::identity::{Identity, Role};
 use crate::logs::Kit;
+use crate::porter;
 use crate::ticket::Ticket;
 use crate::worker;
 
@@ -27,6 +30,8 @@ pub(crate) struct Post {
     contexts: Contexts,
     /// What its next reply answers is the initializer.
     pub(crate) initializing: bool,
+    /// How often something was sent along over the line.
+    sent_along: u64,
     /// Something was sent, taken in or taken back since the worker was last asked to tell.
     pub(crate) changed: bool,
 }
@@ -90,6 +95,7 @@ impl Post {
             ready: false,
             contexts: Contexts::default(),
             initializing: false,
+            sent_along: 0,
             changed: true,
         })
     }
@@ -103,7 +109,12 @@ impl Post {
         let Some(input) = ticket.input.take() else {
             return Err(io::Error::new(io::ErrorKind::OutOfMemory, "no memory to read its argument back"));
         };
-        let sent = self.put(ticket.entry, ticket.context(), input.as_slice());
+        let luggage = self.send_along(ticket.descriptors());
+        if let Ok(Some(number)) = luggage {
+            ticket.note_sent_as(number);
+        }
+        let sent =
+            luggage.and_then(|luggage| self.put(ticket.entry, ticket.context(), input.as_slice(), luggage));
         if ticket.keeps_its_input() {
             ticket.input = Some(input);
         }
@@ -113,10 +124,40 @@ impl Post {
     /// Puts what every worker does first into the lane.
     pub(crate) fn initialize(&mut self, initializer: &EncodedInitializer) -> io::Result<()> {
         self.initializing = true;
-        self.put(initializer.entry, initializer.context.as_ref(), &initializer.input)
+        let luggage = self.send_along(porter::descriptors(initializer.luggage.as_ref()))?;
+        self.put(initializer.entry, initializer.context.as_ref(), &initializer.input, luggage)
     }
 
-    fn put(&mut self, entry: Entry, context: Option<&Carried>, input: &[u8]) -> io::Result<()> {
+    /// Sends what goes along with the next request, and gives the number to be sent with it.
+    fn send_along(&mut self, descriptors: &[Own<OwnedFd>]) -> io::Result<Option<u64>> {
+        if descriptors.is_empty() {
+            return Ok(None);
+        }
+        self.sent_along += 1;
+        self.child.line().send_descriptors(self.sent_along, descriptors)?;
+        Ok(Some(self.sent_along))
+    }
+
+    /// What came along with the reply that was just received.
+    pub(crate) fn came_along(&self) -> io::Result<Luggage> {
+        self.child.line().descriptors().map(porter::came)
+    }
+
+    /// What was sent along with this ticket is not needed any more: its request was taken back.
+    pub(crate) fn discard(&self, ticket: &Ticket) {
+        if let Some(number) = ticket.sent_as() {
+            // It fails when the worker is gone.
+            let _ = self.child.line().send(Command::Discard(number));
+        }
+    }
+
+    fn put(
+        &mut self,
+        entry: Entry,
+        context: Option<&Carried>,
+        input: &[u8],
+        luggage: Option<u64>,
+    ) -> io::Result<()> {
         let (slot, bytes) = match context {
             None => (ContextSlot::NONE, &[][..]),
             Some(context) => match self.contexts.place(context.id) {
@@ -124,7 +165,7 @@ impl Post {
                 (index, false) => (ContextSlot::new(index, false), &[][..]),
             },
         };
-        let sent = self.lane.send(Request { entry, word: slot.to_word(), context: bytes, input });
+        let sent = self.lane.send(Request { entry, word: slot.to_word(), context: bytes, input, luggage });
         if sent.is_err() {
             self.contexts.forget(slot);
         }

@@ -1,11 +1,15 @@
 //! A task on its way through this pool.
 
+use std::os::fd::OwnedFd;
 use std::time::Duration;
 
+use pool_core::luggage::Luggage;
 use pool_core::work::{Limits, Payload, Task};
 use pool_core::{Carried, Entry};
 
-use crate::scheduler;
+use pool_ipc::own::Own;
+
+use crate::{porter, scheduler};
 
 pub(crate) struct Ticket {
     pub(crate) task: Task,
@@ -22,6 +26,10 @@ pub(crate) struct Ticket {
 struct Rare {
     limits: Limits,
     context: Option<Carried>,
+    /// What goes along with the argument: it is kept until the task has ended.
+    luggage: Option<Luggage>,
+    /// As which number that was last sent to a worker.
+    sent_as: u64,
 }
 
 impl Ticket {
@@ -30,9 +38,10 @@ impl Ticket {
         match task.request() {
             Ok(Some(request)) => {
                 let (limits, context) = (task.limits(), request.context);
-                let plain = limits == Limits::default() && context.is_none();
-                let rare = if plain { None } else { Some(Box::new(Rare { limits, context })) };
-                Some(Ticket { task, entry: request.entry, input: Some(request.input), rare })
+                let (input, luggage) = request.input.apart();
+                let plain = limits == Limits::default() && context.is_none() && luggage.is_none();
+                let rare = (!plain).then(|| Box::new(Rare { limits, context, luggage, sent_as: 0 }));
+                Some(Ticket { task, entry: request.entry, input: Some(input), rare })
             }
             Ok(None) => None,
             Err(error) => {
@@ -47,6 +56,23 @@ impl Ticket {
     /// What is bound to its function.
     pub(crate) fn context(&self) -> Option<&Carried> {
         self.rare.as_ref()?.context.as_ref()
+    }
+
+    /// The descriptors that have to be sent along with its argument.
+    pub(crate) fn descriptors(&self) -> &[Own<OwnedFd>] {
+        porter::descriptors(self.rare.as_ref().and_then(|rare| rare.luggage.as_ref()))
+    }
+
+    /// They were sent as this number.
+    pub(crate) fn note_sent_as(&mut self, number: u64) {
+        if let Some(rare) = &mut self.rare {
+            rare.sent_as = number;
+        }
+    }
+
+    /// As which number they were sent; `None`: there are none.
+    pub(crate) fn sent_as(&self) -> Option<u64> {
+        self.rare.as_ref().map(|rare| rare.sent_as).filter(|number| *number > 0)
     }
 
     /// Whether the task may have to be sent again after its reply.

@@ -10,6 +10,7 @@ mod support;
 mod churn;
 mod event;
 mod lock;
+mod passing;
 mod shared_vec;
 
 use pool::{AsyncResult, Message, Pool, Process, StartMethod, TaskFn, ThreadPool};
@@ -102,9 +103,19 @@ macro_rules! with_the_other_side_everywhere {
         mod thread {
             $crate::with_the_other_side_everywhere!(@ $crate::Elsewhere::Thread; $($test),+);
         }
-        $crate::with_the_other_side_everywhere!(# $($test),+);
+        $crate::in_processes!($($test),+);
     };
-    (# $($test:ident),+) => {
+    (@ $elsewhere:expr; $($test:ident),+) => {
+        $(#[test] fn $test() {
+            $elsewhere.run(concat!(module_path!(), "::", stringify!($test)), super::$test);
+        })+
+    };
+}
+pub(crate) use with_the_other_side_everywhere;
+
+/// The same for what has no meaning between threads.
+macro_rules! in_processes {
+    ($($test:ident),+ $(,)?) => {
         mod spawn {
             $crate::with_the_other_side_everywhere!(@ $crate::Elsewhere::Process(pool::StartMethod::Spawn); $($test),+);
         }
@@ -115,10 +126,5 @@ macro_rules! with_the_other_side_everywhere {
             $crate::with_the_other_side_everywhere!(@ $crate::Elsewhere::Process(pool::StartMethod::Fork); $($test),+);
         }
     };
-    (@ $elsewhere:expr; $($test:ident),+) => {
-        $(#[test] fn $test() {
-            $elsewhere.run(concat!(module_path!(), "::", stringify!($test)), super::$test);
-        })+
-    };
 }
-pub(crate) use with_the_other_side_everywhere;
+pub(crate) use in_processes;

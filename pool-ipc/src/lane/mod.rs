@@ -18,6 +18,7 @@
 //! before anyone looks at it, every index is read once and checked, and a length with no memory behind
 //! it is an error.
 
+mod luggage;
 mod pool;
 mod worker;
 
@@ -31,6 +32,7 @@ use crate::protocol::{Line, PoolWords, WorkerWords};
 use crate::sync::AtomicU32;
 
 pub use crate::protocol::Tell;
+pub use luggage::Luggage;
 pub use pool::{LaneError, Output, PoolLane, Reply, Request, Returned};
 pub use worker::{Ready, WorkerLane};
 
@@ -59,6 +61,8 @@ struct Slot {
 
 /// The payload (and context, whose length is `place[1]`) is in the arena, whatever its length.
 const IN_ARENA: u16 = 1;
+/// Descriptors come along over the line. With a request they have the number in `place[2]`, and it is in the arena.
+const ACCOMPANIED: u16 = 2;
 
 const _: () = assert!(size_of::<Slot>() == 64);
 

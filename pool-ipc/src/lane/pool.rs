@@ -3,7 +3,9 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::{CAPACITY, Ends, IN_ARENA, INLINE, NO_ROOM, PoolHead, READY, Slot, WorkerHead, words_of};
+use super::{
+    ACCOMPANIED, CAPACITY, Ends, IN_ARENA, INLINE, NO_ROOM, PoolHead, READY, Slot, WorkerHead, words_of,
+};
 use crate::arena::Arena;
 use crate::image::{self, Entry};
 use crate::own::Own;
@@ -32,6 +34,8 @@ pub struct Request<'a> {
     pub context: &'a [u8],
     /// Its third argument.
     pub input: &'a [u8],
+    /// The number of what comes along with it over the line.
+    pub luggage: Option<u64>,
 }
 
 /// What the function put out, copied out of the worker's reach.
@@ -41,6 +45,8 @@ pub struct Reply {
     pub status: u32,
     /// The bytes.
     pub output: Output,
+    /// Whether descriptors came along, over the worker's line.
+    pub accompanied: bool,
 }
 
 /// The bytes of a reply.
@@ -164,7 +170,7 @@ impl PoolLane {
             core: current_core().unwrap_or(NO_CORE),
             place: [0; INLINE / 8],
         };
-        if request.context.is_empty() && request.input.len() <= INLINE {
+        if request.context.is_empty() && request.input.len() <= INLINE && request.luggage.is_none() {
             self.arena.place(0);
             slot.place = words_of(request.input);
         } else {
@@ -180,6 +186,10 @@ impl PoolLane {
             slot.flags = IN_ARENA;
             slot.place[0] = range.start;
             slot.place[1] = context;
+            if let Some(number) = request.luggage {
+                slot.flags |= ACCOMPANIED;
+                slot.place[2] = number;
+            }
         }
         // SAFETY: the slot is inside the mapped head. The worker does not read it before `tail` covers
         // it, and has answered what was in it before, because no more than CAPACITY are outstanding.
@@ -312,7 +322,7 @@ impl PoolLane {
         self.arena.free_oldest();
         // ORDERING: Release after the copy: the worker writes there again once it sees this.
         self.words().seen.0.store(self.seen, Release);
-        Some(Ok(Reply { status, output }))
+        Some(Ok(Reply { status, output, accompanied: slot.flags & ACCOMPANIED != 0 }))
     }
 
     /// How many of the outstanding requests the worker has taken on: answered ones whose reply was not

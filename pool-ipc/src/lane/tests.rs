@@ -1,12 +1,13 @@
 //! Both halves of a lane in one process: the pool's on the test's thread, the worker's on another.
 
 use std::fs::File;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 
 use super::*;
 use crate::Entry;
 use crate::bell::Bell;
+use crate::line::FarEnd;
 use crate::segment::Segment;
 use crate::sync::Ordering::*;
 
@@ -15,7 +16,7 @@ fn echo(word: u32, context: &[u8], input: &[u8], output: &mut dyn FnMut(u32, &[u
 }
 
 fn request<'a>(context: &'a [u8], input: &'a [u8]) -> Request<'a> {
-    Request { entry: echo, word: 7, context, input }
+    Request { entry: echo, word: 7, context, input, luggage: None }
 }
 
 /// A lane whose worker serves as many requests as it is told to.
@@ -31,8 +32,10 @@ fn lane() -> (PoolLane, mpsc::Sender<usize>) {
             bell,
         )
         .unwrap();
+        let (_near, far) = crate::sys::socket::pair().unwrap();
+        let luggage = Luggage::new(Arc::new(FarEnd::new(far)));
         for _ in turn.iter().flat_map(|turns| 0..turns) {
-            worker.serve();
+            worker.serve(&luggage);
         }
     });
     (lane, turns)

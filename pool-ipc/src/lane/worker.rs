@@ -6,7 +6,9 @@ use std::os::fd::OwnedFd;
 use std::slice;
 use std::time::{Duration, Instant};
 
-use super::{CAPACITY, IN_ARENA, INLINE, PoolHead, READY, REFUSED, Slot, WorkerHead, words_of};
+use super::{
+    ACCOMPANIED, CAPACITY, IN_ARENA, INLINE, Luggage, PoolHead, READY, REFUSED, Slot, WorkerHead, words_of,
+};
 use crate::arena::Arena;
 use crate::bell::Bell;
 use crate::image::{self, Entry};
@@ -18,6 +20,7 @@ use crate::sync::Ordering::*;
 use crate::sys::core::{NO_CORE, current_core, leave_core};
 use crate::sys::events::Alarm;
 use crate::sys::{born, futex};
+use crate::{passing, shared};
 
 /// The worker's half of a lane. There is one in a worker's life; its heads stay mapped for ever.
 pub struct WorkerLane {
@@ -58,10 +61,13 @@ struct Request<'a> {
     word: u32,
     context: &'a [u8],
     input: &'a [u8],
+    luggage: Option<u64>,
 }
 
 /// An idle worker that was used lately gives the memory of a burst back after this long.
 const TRIM_AFTER: Duration = Duration::from_secs(5);
+/// An idle worker forgets the shared objects of its last tasks after this long.
+const FORGET_AFTER: Duration = Duration::from_millis(100);
 /// A move to another core costs some 20 µs, and the kernel may undo it.
 const MOVE_EVERY: Duration = Duration::from_millis(2);
 
@@ -120,7 +126,7 @@ impl WorkerLane {
     }
 
     /// Waits for the next request, runs its function, and answers it.
-    pub fn serve(&mut self) {
+    pub fn serve(&mut self, luggage: &Luggage) {
         let WorkerLane { inbox, outbox } = self;
         inbox.wait_for_request(outbox);
         let request = match inbox.open() {
@@ -128,14 +134,21 @@ impl WorkerLane {
             Err(error) => return outbox.refuse(&error),
         };
         let mut answer = None;
-        (request.entry)(request.word, request.context, request.input, &mut |status, bytes| {
-            answer.get_or_insert_with(|| outbox.reply(status, bytes));
-        });
+        let mut run = || {
+            (request.entry)(request.word, request.context, request.input, &mut |status, bytes| {
+                answer.get_or_insert_with(|| outbox.reply(status, bytes, luggage));
+            });
+        };
+        match request.luggage {
+            None => run(),
+            Some(number) => passing::receiving(luggage.take(number), run),
+        }
         match answer {
             Some(Ok(())) => {}
             Some(Err(error)) => outbox.refuse(&error),
             None => outbox.refuse(&io::Error::other("the function gave no answer")),
         }
+        shared::forget_retired();
     }
 }
 
@@ -153,11 +166,15 @@ impl Inbox {
                 if ring {
                     outbox.alarm.ring();
                 }
-                let burst = outbox.arena.has_burst();
+                let (burst, remembers) = (outbox.arena.has_burst(), shared::forget_retired());
+                let limit = if remembers { Some(FORGET_AFTER) } else { burst.then_some(TRIM_AFTER) };
                 let start = Instant::now();
-                futex::wait(&pool.tail.0, tail, burst.then_some(TRIM_AFTER));
-                self.patience.slept(start.elapsed());
-                if burst && start.elapsed() >= TRIM_AFTER {
+                futex::wait(&pool.tail.0, tail, limit);
+                let slept = start.elapsed();
+                self.patience.slept(slept);
+                if remembers && slept >= FORGET_AFTER {
+                    shared::forget();
+                } else if burst && slept >= TRIM_AFTER {
                     outbox.trim();
                 }
             }
@@ -195,7 +212,7 @@ impl Inbox {
             let len = slot.len.min(INLINE as u64) as usize;
             // SAFETY: `place` is INLINE bytes of plain numbers.
             let input = unsafe { slice::from_raw_parts(slot.place.as_ptr().cast(), len) };
-            return Ok(Request { entry, word, context: &[], input });
+            return Ok(Request { entry, word, context: &[], input, luggage: None });
         }
         let [at, context_len, len] = [slot.place[0], slot.place[1], slot.len];
         let arena = self.segment.arena(at + context_len + len)?;
@@ -206,13 +223,23 @@ impl Inbox {
             let input = context.add(context_len as usize);
             (slice::from_raw_parts(context, context_len as usize), slice::from_raw_parts(input, len as usize))
         };
-        Ok(Request { entry, word, context, input })
+        let luggage = (slot.flags & ACCOMPANIED != 0).then_some(slot.place[2]);
+        Ok(Request { entry, word, context, input, luggage })
     }
 }
 
 impl Outbox {
-    /// Answers the request in hand.
-    fn reply(&mut self, status: u32, bytes: &[u8]) -> io::Result<()> {
+    /// Answers the request in hand, with what this thread has to go along.
+    fn reply(&mut self, status: u32, bytes: &[u8], luggage: &Luggage) -> io::Result<()> {
+        let leaving = passing::leaving();
+        if !leaving.is_empty() {
+            luggage.send(&leaving)?;
+            return self.put(status, bytes, ACCOMPANIED);
+        }
+        self.put(status, bytes, 0)
+    }
+
+    fn put(&mut self, status: u32, bytes: &[u8], flags: u16) -> io::Result<()> {
         // The pool's count changes with every reply it takes in; it is looked at when there is a need.
         if bytes.len() > INLINE || self.arena.len() >= CAPACITY {
             self.free_what_was_seen();
@@ -221,7 +248,7 @@ impl Outbox {
             what: u64::from(status),
             len: bytes.len() as u64,
             word: 0,
-            flags: 0,
+            flags,
             core: current_core().unwrap_or(NO_CORE),
             place: [0; INLINE / 8],
         };
@@ -234,7 +261,7 @@ impl Outbox {
                 self.arena.free_newest();
                 return Err(error);
             }
-            slot.flags = IN_ARENA;
+            slot.flags |= IN_ARENA;
             slot.place[0] = range.start;
         }
         let index = self.replied as usize % CAPACITY;
@@ -260,7 +287,7 @@ impl Outbox {
         while !text.is_char_boundary(end) {
             end -= 1;
         }
-        let _ = self.reply(REFUSED, &text.as_bytes()[..end]);
+        let _ = self.put(REFUSED, &text.as_bytes()[..end], 0);
     }
 
     fn free_what_was_seen(&mut self) {

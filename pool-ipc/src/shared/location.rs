@@ -34,12 +34,10 @@ pub enum Place {
 impl Location {
     /// Where `block` is to be found by whoever decodes what this thread encodes.
     pub(super) fn of(block: &Block) -> io::Result<Location> {
-        let place = match passing::list(block.as_fd()) {
-            Some(place) => Place::Listed(place?),
-            None => {
-                passing::carry(block);
-                Place::Held { pid: std::process::id(), descriptor: block.as_raw_fd() }
-            }
+        let held = Place::Held { pid: std::process::id(), descriptor: block.as_raw_fd() };
+        let place = match passing::keep(block) {
+            true => held,
+            false => passing::list(block.as_fd()).transpose()?.map_or(held, Place::Listed),
         };
         Ok(Location { id: block.id(), place })
     }

@@ -8,7 +8,6 @@ use std::sync::atomic::Ordering::Relaxed;
 use pool_core::{ContextSlot, Error, ErrorKind, Message, Result, TaskFn, single};
 use pool_ipc::birth::{Birth, Setting};
 use pool_ipc::parcel::{Parcel, Tray};
-use pool_ipc::passing;
 use pool_ipc::start_method::{StartMethod, Starter};
 
 use super::life::{Life, prepare_end};
@@ -16,6 +15,7 @@ use super::{Process, Run, child};
 use crate::identity::{Identity, Role, current_process};
 use crate::logs::{Kit, note};
 use crate::own::own;
+use crate::porter;
 
 /// Configures a [`Process`].
 #[derive(Debug, Clone, Default)]
@@ -88,7 +88,8 @@ impl ProcessBuilder {
         A: Message,
         F::Output: Message,
     {
-        let (request, passed) = passing::collect(|| single::request(f, arg));
+        porter::hire();
+        let (request, passed) = porter::along(|| single::request(f, arg));
         let request = request?;
         let (slot, context) = match &request.context {
             None => (ContextSlot::NONE, &[][..]),
@@ -115,7 +116,7 @@ impl ProcessBuilder {
             let kit = Kit::make(forward_logs)?;
             let mut descriptors = vec![parcel.as_fd(), tray.as_fd()];
             descriptors.extend(kit.descriptor());
-            descriptors.extend(passed.iter().map(AsFd::as_fd));
+            descriptors.extend(passed.iter().map(|passed| passed.as_fd()));
             let birth = Birth {
                 entry: child::live,
                 descriptors: &descriptors,

@@ -9,13 +9,14 @@ use std::thread;
 use pool_core::{Error, single};
 use pool_ipc::birth::{self, Born};
 use pool_ipc::exit;
+use pool_ipc::line::FarEnd;
 use pool_ipc::parcel::{Call, Outbox};
 use pool_ipc::passing;
 
 use super::life::end;
 use crate::identity::Identity;
-use crate::logs;
 use crate::worker::STACK;
+use crate::{logs, porter};
 
 /// The exit status after a panic: that of a Rust program that panics.
 const PANICKED: i32 = 101;
@@ -23,6 +24,7 @@ const PANICKED: i32 = 101;
 const NOT_CARRIED: i32 = 1;
 
 pub(super) fn live(mut born: Born) {
+    porter::hire();
     pool_core::codec::make_room_by(|len| pool_ipc::reserve_bytes(len).unwrap_or_default());
     let mut descriptors = std::mem::take(&mut born.descriptors);
     let Some(name) = born.words.first().and_then(|word| Identity::assume(word)) else { return };
@@ -33,14 +35,14 @@ pub(super) fn live(mut born: Born) {
     let Ok([parcel, tray]) = <[_; 2]>::try_from(descriptors) else { return };
     // Unlike a worker it may outlive the program, and then Ctrl-C is how to end it.
     exit::heed_interrupts();
+    let line = born.line.clone();
     let started = Call::open(parcel).and_then(|call| {
         let outbox = Outbox::open(tray)?;
         let run = move || {
             if let Err(error) = outbox.report_stack_overflow() {
                 eprintln!("pool: a stack overflow will not be reported: {error}");
             }
-            passing::receive(passed);
-            run(name, &call, &outbox)
+            passing::receiving(passed, || run(name, &call, &outbox, &line))
         };
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(run)
     });
@@ -57,14 +59,16 @@ pub(super) fn live(mut born: Born) {
 }
 
 /// Runs the function; returns the exit status.
-fn run(name: &str, call: &Call, outbox: &Outbox) -> i32 {
+fn run(name: &str, call: &Call, outbox: &Outbox, line: &FarEnd) -> i32 {
     let mut status = NOT_CARRIED;
     call.make(&mut |word, bytes| {
         status = match single::failure(word, bytes) {
             None => 0,
             Some(error) => report(name, &error),
         };
-        if let Err(error) = outbox.put(word, bytes) {
+        let leaving = passing::leaving();
+        let sent = if leaving.is_empty() { Ok(()) } else { line.send_descriptors(&leaving) };
+        if let Err(error) = sent.and_then(|()| outbox.put(word, bytes)) {
             eprintln!("pool: {name} cannot leave its result: {error}");
             status = NOT_CARRIED;
         }

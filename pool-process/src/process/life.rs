@@ -1,11 +1,13 @@
 //! A child's life from its parent's side: watched, reaped, waited for at the program's end.
 
-use std::os::fd::{AsFd, BorrowedFd};
-use std::sync::{Arc, Mutex};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
+use pool_core::luggage::Luggage;
 use pool_core::{Error, ErrorKind, Exit, Worker};
 use pool_ipc::child::{self, Child, Ended};
+use pool_ipc::own::Own;
 use pool_ipc::parcel::Tray;
 use pool_ipc::start_method::Starter;
 use pool_ipc::{birth, exit};
@@ -14,6 +16,7 @@ use super::about_a_life;
 use crate::keeper::Kept;
 use crate::logs::note;
 use crate::own::{lock, own};
+use crate::porter;
 
 /// One child, shared by its handle, the list of children and the reaper.
 pub(crate) struct Life {
@@ -23,6 +26,8 @@ pub(crate) struct Life {
     pub(crate) tray: Tray,
     /// Held while it is reaped, so that it is reaped once.
     state: Mutex<State>,
+    /// What came along with its result, once somebody asked.
+    came: OnceLock<Vec<Own<OwnedFd>>>,
 }
 
 enum State {
@@ -39,7 +44,22 @@ enum State {
 
 impl Life {
     pub(crate) fn new(name: String, child: Child, tray: Tray, daemon: bool, starter: Starter) -> Life {
-        Life { name, daemon, child, tray, state: Mutex::new(State::Alive { _starter: starter }) }
+        Life {
+            name,
+            daemon,
+            child,
+            tray,
+            state: Mutex::new(State::Alive { _starter: starter }),
+            came: OnceLock::new(),
+        }
+    }
+
+    /// What came along with its result; it has ended. The result can be asked for again.
+    pub(crate) fn luggage(&self) -> Option<Luggage> {
+        let came = self.came.get_or_init(|| self.child.line().descriptors().unwrap_or_default());
+        // One that cannot be copied is one that did not come.
+        let copies: Vec<_> = came.iter().map_while(|descriptor| descriptor.copy().ok()).collect();
+        (!copies.is_empty()).then(|| porter::came(copies))
     }
 
     /// How it ended, if it has. Reaps it.

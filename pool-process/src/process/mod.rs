@@ -158,7 +158,7 @@ impl<R: DeserializeOwned + Send + 'static> Process<R> {
     /// What the process left; it has ended.
     fn result(&self) -> Result<R> {
         let result = match self.life.tray.take() {
-            Ok(Some((status, output))) => single::finish(status, output),
+            Ok(Some((status, output))) => single::finish(status, output, self.life.luggage()),
             Ok(None) => return Err(self.life.why_no_result()),
             Err(error) => {
                 Err(Error::new(ErrorKind::Decode, format!("the result: {error}")).with_source(error))

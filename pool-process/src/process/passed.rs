@@ -1,9 +1,7 @@
-//! Descriptors inside the argument of a process.
+//! Descriptors inside of what goes to a process, or comes back from it.
 //!
-//! A descriptor is a number that means something in one process alone. Inside the argument of a
-//! [`Process`](super::Process) it is encoded as its place in a list that the new process is born with. While an
-//! argument is being encoded, the list is with the thread that encodes it; in the new process it is with the
-//! thread that decodes it.
+//! A descriptor is a number that means something in one process alone. It is encoded as its place in a list that
+//! goes along with the bytes: see [`passing`].
 
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, OwnedFd};
@@ -14,7 +12,8 @@ use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 /// Something with a descriptor (a listener, a stream, a file, the end of a pipe) inside the argument of a
-/// [`Process`](crate::Process), which gets a copy of the descriptor: both have the same open file.
+/// [`Process`](crate::Process), of a pool's task or of an initializer, or inside a result. Who gets it gets a copy of
+/// the descriptor: both have the same open file.
 ///
 /// `T` is any type that shows its descriptor and can be made of one, as `TcpListener`, `UnixStream`, `File`,
 /// `PipeReader` and `OwnedFd` are. Its settings (non-blocking, position) are those of the open file, and
@@ -40,8 +39,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Anywhere else (the argument of a pool's task, a result) it is an [`Encode`](pool_core::ErrorKind::Encode)
-/// error.
+/// Anywhere else (a context of [`with`](pool_core::with), which goes to many workers; a queue) it is an
+/// [`Encode`](pool_core::ErrorKind::Encode) error. One value can have 253 of them.
 #[derive(Debug)]
 pub struct Passed<T>(T);
 
@@ -76,7 +75,8 @@ impl<T: AsFd> Serialize for Passed<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let place = match passing::list(self.0.as_fd()) {
             None => {
-                Err("a descriptor can be passed in the argument of a `Process` and nowhere else".to_owned())
+                let text = "a descriptor can be passed in an argument or a result, and not in a context or elsewhere";
+                Err(text.to_owned())
             }
             Some(place) => place.map_err(|error| format!("a descriptor cannot be passed: {error}")),
         };
