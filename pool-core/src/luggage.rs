@@ -1,14 +1,17 @@
 //! What goes along with an encoded value and is no bytes: descriptors, memory that must live until it arrived.
 //!
-//! This crate knows nothing of either. A backend whose workers are elsewhere hires a [`Porter`], who is told when a
-//! thread encodes or decodes a value, and gathers or hands out what belongs to it.
+//! This crate knows nothing of either. A backend whose workers are elsewhere hires a [`Porter`]. What a value has to
+//! take along is found while it is encoded, by its own `Serialize`, which asks the porter's crate; that asks here
+//! where the value goes ([`way`]) and says that there is something ([`packed`]). Where there is nothing, all of this
+//! is three words of the thread.
 //!
 //! ```text
-//!  encode: open ── the value's own `Serialize` tells the porter what it has ── close ──> Luggage
+//!  encode: the value's own `Serialize` ── way? ── packed! ──> close ──> Luggage
 //!  decode: unpack( Luggage, the value's own `Deserialize` asks the porter for it )
 //! ```
 
 use std::any::Any;
+use std::cell::Cell;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -35,11 +38,12 @@ pub enum Way {
 
 /// Gathers and hands out luggage.
 pub trait Porter: Send + Sync {
-    /// This thread begins to encode a value.
-    fn open(&self, way: Way);
+    /// What this thread has packed belongs to a value that it has not finished: another comes first.
+    fn set_aside(&self);
 
-    /// It is encoded, or has failed to be: what goes along with it. Of what goes back the porter itself sees to that.
-    fn close(&self, way: Way) -> Option<Luggage>;
+    /// What this thread has packed, if it has, belongs to the value that it has encoded, which goes this way. Of what
+    /// goes back the porter itself sees to that. What was set aside last is at hand again if `resumes`.
+    fn close(&self, way: Way, has_packed: bool, resumes: bool) -> Option<Luggage>;
 
     /// Calls `decode`, which decodes the value that this came with.
     fn unpack(&self, luggage: &Luggage, decode: &mut dyn FnMut());
@@ -47,26 +51,57 @@ pub trait Porter: Send + Sync {
 
 static PORTER: OnceLock<&'static dyn Porter> = OnceLock::new();
 
-/// Has `porter` told of everything that this process encodes for tasks. The first one stays.
+thread_local! {
+    /// Where the value goes that this thread encodes.
+    static WAY: Cell<Option<Way>> = const { Cell::new(None) };
+    /// Something goes along with it.
+    static PACKED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has `porter` see to everything that this process encodes for tasks. The first one stays.
 pub fn hire(porter: &'static dyn Porter) {
     let _ = PORTER.set(porter);
 }
 
+/// Where the value goes that this thread encodes; `None`: it encodes none for a task.
+pub fn way() -> Option<Way> {
+    WAY.get()
+}
+
+/// Something goes along with the value that this thread encodes.
+pub fn packed() {
+    PACKED.set(true);
+}
+
 /// Encodes a value by `encode`.
+#[inline]
 pub(crate) fn pack<U>(way: Way, encode: impl FnOnce() -> U) -> (U, Option<Luggage>) {
-    struct Open(&'static dyn Porter, Way);
-    impl Drop for Open {
-        /// The user's code panicked.
-        fn drop(&mut self) {
-            self.0.close(self.1);
+    /// Puts things back also when the user's code panics.
+    struct Packing {
+        way: Way,
+        outer: (Option<Way>, bool),
+    }
+    impl Packing {
+        fn finish(&self) -> Option<Luggage> {
+            WAY.set(self.outer.0);
+            let (has_packed, resumes) = (PACKED.replace(self.outer.1), self.outer.1);
+            if has_packed || resumes { PORTER.get()?.close(self.way, has_packed, resumes) } else { None }
         }
     }
-    let Some(porter) = PORTER.get() else { return (encode(), None) };
-    porter.open(way);
-    let open = Open(*porter, way);
+    impl Drop for Packing {
+        fn drop(&mut self) {
+            self.finish();
+        }
+    }
+    let outer = (WAY.replace(Some(way)), PACKED.replace(false));
+    if outer.1 {
+        PORTER.get().inspect(|porter| porter.set_aside());
+    }
+    let packing = Packing { way, outer };
     let encoded = encode();
-    std::mem::forget(open);
-    (encoded, porter.close(way))
+    let luggage = packing.finish();
+    std::mem::forget(packing);
+    (encoded, luggage)
 }
 
 /// Decodes by `decode` a value that `luggage` came with.

@@ -1,86 +1,108 @@
 //! What goes along with bytes: descriptors, and blocks that must live until the bytes have arrived.
 //!
-//! A descriptor is a number that means something in one process alone. While a thread encodes a value it has a
-//! [`Bag`] open, and a descriptor is encoded as its place there ([`list`]). The thread that decodes the value has the
-//! descriptors that came ([`receiving`], [`take`]). A block of shared memory goes the same way, or is encoded as where
-//! it is, and then the bag only keeps it alive: which of the two says [`Blocks`].
+//! A descriptor is a number that means something in one process alone. While a thread encodes a value, a descriptor
+//! in it goes into the thread's [`Bag`] and is encoded as its place there ([`list`]). The thread that decodes the
+//! value has the descriptors that came ([`receiving`], [`take`]). A block of shared memory goes the same way, or is
+//! encoded as where it is, and then the bag only keeps it alive: which of the two says [`Way`]. Who it is that
+//! encodes, and for whom, is not known here: [`Encoding`] asks.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::sync::OnceLock;
 
 use crate::own::Own;
 use crate::shared::Block;
 
-/// How the blocks in a value go.
+/// How descriptors and blocks go with the value that a thread encodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Blocks {
-    /// Their descriptors go along: for a value that arrives once, or may arrive when this process is gone.
+pub enum Way {
+    /// All descriptors go along: the value arrives once, and perhaps when this process is gone.
     Along,
-    /// They are found at this process, which keeps them: for a value that somebody gets who may have them already.
+    /// Blocks are found at this process, which keeps them: who gets the value may have them already.
     Kept,
-    /// The same for a value that many get: no descriptor can go along with it.
+    /// The same, and no descriptor can go along: many get the value.
     Alone,
 }
 
-/// What goes along with one encoded value.
+/// Knows what a thread encodes.
 #[derive(Debug)]
+pub struct Encoding {
+    /// How things go with the value that this thread encodes; `None`: nothing goes along, and nobody keeps it.
+    pub way: fn() -> Option<Way>,
+    /// There is something in this thread's bag.
+    pub packed: fn(),
+}
+
+static ENCODING: OnceLock<Encoding> = OnceLock::new();
+
+/// Has `encoding` be asked. The first one stays.
+pub fn ask(encoding: Encoding) {
+    let _ = ENCODING.set(encoding);
+}
+
+/// What goes along with one encoded value.
+#[derive(Debug, Default)]
 pub struct Bag {
-    how: Blocks,
     /// The descriptors, in the order of their places.
     pub descriptors: Vec<Own<OwnedFd>>,
     /// What has to live until the value has arrived.
     pub blocks: Vec<Block>,
 }
 
-impl Bag {
-    /// Whether there is nothing in it.
-    pub fn is_empty(&self) -> bool {
-        self.descriptors.is_empty() && self.blocks.is_empty()
-    }
-}
-
 thread_local! {
-    /// What goes along with what this thread encodes; the last one is of the value that it encodes now.
-    static OPEN: RefCell<Vec<Bag>> = const { RefCell::new(Vec::new()) };
+    /// What goes along with what this thread encodes.
+    static BAG: RefCell<Bag> = const { RefCell::new(Bag { descriptors: Vec::new(), blocks: Vec::new() }) };
     /// The descriptors that came with what this thread decodes, until they are taken.
     static CAME: RefCell<Vec<Option<OwnedFd>>> = const { RefCell::new(Vec::new()) };
-    /// What goes along with what this thread sends next.
+    /// What goes along with what this thread sends next, and whether there is anything.
     static LEAVING: RefCell<Vec<Own<OwnedFd>>> = const { RefCell::new(Vec::new()) };
+    static LEAVES: Cell<bool> = const { Cell::new(false) };
 }
 
-/// This thread begins to encode a value.
-pub fn open(how: Blocks) {
-    OPEN.with_borrow_mut(|open| open.push(Bag { how, descriptors: Vec::new(), blocks: Vec::new() }));
+fn way() -> Option<Way> {
+    (ENCODING.get()?.way)()
 }
 
-/// The value is encoded: what goes along with it.
-pub fn close() -> Option<Bag> {
-    OPEN.with_borrow_mut(Vec::pop).filter(|bag| !bag.is_empty())
+fn pack(what: impl FnOnce(&mut Bag)) {
+    BAG.with_borrow_mut(what);
+    ENCODING.get().inspect(|encoding| (encoding.packed)());
 }
 
 /// Puts a copy of the descriptor into the bag of what this thread encodes, and gives its place; `None`: it encodes
 /// nothing that descriptors could go along with.
 pub fn list(descriptor: BorrowedFd<'_>) -> Option<io::Result<u64>> {
-    OPEN.with_borrow_mut(|open| {
-        let bag = open.last_mut().filter(|bag| bag.how != Blocks::Alone)?;
-        Some(descriptor.try_clone_to_owned().map(|copy| {
+    way().filter(|way| *way != Way::Alone)?;
+    Some(descriptor.try_clone_to_owned().map(|copy| {
+        let mut place = 0;
+        pack(|bag| {
+            place = bag.descriptors.len() as u64;
             bag.descriptors.push(Own::new(copy));
-            bag.descriptors.len() as u64 - 1
-        }))
-    })
+        });
+        place
+    }))
 }
 
 /// Has what this thread encodes keep `block`, and says `true`; `false`: its descriptor is to be listed.
 pub(crate) fn keep(block: &Block) -> bool {
-    OPEN.with_borrow_mut(|open| match open.last_mut() {
-        Some(bag) if bag.how == Blocks::Along => false,
-        Some(bag) => {
-            bag.blocks.push(block.clone());
+    match way() {
+        Some(Way::Along) => false,
+        Some(Way::Kept | Way::Alone) => {
+            pack(|bag| bag.blocks.push(block.clone()));
             true
         }
         None => true,
-    })
+    }
+}
+
+/// Takes this thread's bag.
+pub fn take_bag() -> Bag {
+    BAG.take()
+}
+
+/// Gives this thread a bag back.
+pub fn put_bag(bag: Bag) {
+    BAG.set(bag);
 }
 
 /// Decodes by `decode` a value that these descriptors came with. What it leaves of them is closed.
@@ -98,10 +120,11 @@ pub fn take(place: u64) -> Option<OwnedFd> {
 
 /// Has these descriptors go along with what this thread sends next.
 pub fn leave_with(descriptors: Vec<Own<OwnedFd>>) {
+    LEAVES.set(!descriptors.is_empty());
     LEAVING.set(descriptors);
 }
 
-/// What goes along with what this thread sends now.
-pub fn leaving() -> Vec<Own<OwnedFd>> {
-    LEAVING.take()
+/// What goes along with what this thread sends now; `None`: nothing does.
+pub fn leaving() -> Option<Vec<Own<OwnedFd>>> {
+    LEAVES.replace(false).then(|| LEAVING.take())
 }

@@ -7,18 +7,29 @@
 //! | the argument of a `Process` | over its line, with its order | the same way | [`along`] |
 //! | a result | over the line, before the reply | the same way | [`passing::leaving`] |
 
+use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use pool_core::luggage::{self, Luggage, Way};
 use pool_ipc::own::Own;
-use pool_ipc::passing::{self, Bag, Blocks};
+use pool_ipc::passing::{self, Bag, Encoding};
 
 struct Porter;
 
 /// Has what this process encodes and decodes for tasks go along with them.
 pub(crate) fn hire() {
     luggage::hire(&Porter);
+    passing::ask(Encoding { way, packed: luggage::packed });
+}
+
+fn way() -> Option<passing::Way> {
+    match luggage::way()? {
+        Way::There | Way::Everywhere if ALONG.get() => Some(passing::Way::Along),
+        Way::There => Some(passing::Way::Kept),
+        Way::Everywhere => Some(passing::Way::Alone),
+        Way::Back => Some(passing::Way::Along),
+    }
 }
 
 /// What came along with a result, until it is decoded.
@@ -37,36 +48,36 @@ pub(crate) fn descriptors(luggage: Option<&Luggage>) -> &[Own<OwnedFd>] {
 
 thread_local! {
     /// This thread encodes the argument of a `Process`.
-    static ALONG: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+    static ALONG: Cell<bool> = const { Cell::new(false) };
+    /// What belongs to values that this thread has begun to encode before the one at hand.
+    static ASIDE: RefCell<Vec<Bag>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Encodes by `encode` the argument and context of a `Process`, and gives the descriptors that go along with them.
 pub(crate) fn along<U>(encode: impl FnOnce() -> U) -> (U, Vec<Own<OwnedFd>>) {
-    let outer = ALONG.replace(true);
-    passing::open(Blocks::Along);
+    let outer = (ALONG.replace(true), passing::take_bag());
     let encoded = encode();
-    ALONG.set(outer);
-    (encoded, passing::close().map(|bag| bag.descriptors).unwrap_or_default())
+    ALONG.set(outer.0);
+    let bag = passing::take_bag();
+    passing::put_bag(outer.1);
+    (encoded, bag.descriptors)
 }
 
 impl luggage::Porter for Porter {
-    fn open(&self, way: Way) {
-        // Else there is one for both.
-        if !ALONG.get() {
-            passing::open(match way {
-                Way::Back => Blocks::Along,
-                Way::There => Blocks::Kept,
-                Way::Everywhere => Blocks::Alone,
-            });
-        }
+    fn set_aside(&self) {
+        ASIDE.with_borrow_mut(|aside| aside.push(passing::take_bag()));
     }
 
-    fn close(&self, way: Way) -> Option<Luggage> {
-        let bag = if ALONG.get() { None } else { passing::close() };
+    fn close(&self, way: Way, has_packed: bool, resumes: bool) -> Option<Luggage> {
+        // Argument and context of a `Process` have one bag: whoever encodes both takes it.
+        let bag = (has_packed && !ALONG.get()).then(passing::take_bag);
+        if resumes {
+            passing::put_bag(ASIDE.with_borrow_mut(Vec::pop).unwrap_or_default());
+        }
         match way {
-            Way::There | Way::Everywhere => bag.map(|bag| Luggage(Arc::new(bag))),
+            Way::There | Way::Everywhere => Some(Luggage(Arc::new(bag?))),
             Way::Back => {
-                passing::leave_with(bag.map(|bag| bag.descriptors).unwrap_or_default());
+                passing::leave_with(bag?.descriptors);
                 None
             }
         }

@@ -231,12 +231,13 @@ impl Inbox {
 impl Outbox {
     /// Answers the request in hand, with what this thread has to go along.
     fn reply(&mut self, status: u32, bytes: &[u8], luggage: &Luggage) -> io::Result<()> {
-        let leaving = passing::leaving();
-        if !leaving.is_empty() {
-            luggage.send(&leaving)?;
-            return self.put(status, bytes, ACCOMPANIED);
+        match passing::leaving() {
+            None => self.put(status, bytes, 0),
+            Some(leaving) => {
+                luggage.send(&leaving)?;
+                self.put(status, bytes, ACCOMPANIED)
+            }
         }
-        self.put(status, bytes, 0)
     }
 
     fn put(&mut self, status: u32, bytes: &[u8], flags: u16) -> io::Result<()> {

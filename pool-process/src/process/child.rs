@@ -66,8 +66,7 @@ fn run(name: &str, call: &Call, outbox: &Outbox, line: &FarEnd) -> i32 {
             None => 0,
             Some(error) => report(name, &error),
         };
-        let leaving = passing::leaving();
-        let sent = if leaving.is_empty() { Ok(()) } else { line.send_descriptors(&leaving) };
+        let sent = passing::leaving().map_or(Ok(()), |leaving| line.send_descriptors(&leaving));
         if let Err(error) = sent.and_then(|()| outbox.put(word, bytes)) {
             eprintln!("pool: {name} cannot leave its result: {error}");
             status = NOT_CARRIED;
