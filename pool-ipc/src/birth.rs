@@ -112,7 +112,7 @@ impl Birth<'_> {
             StartMethod::Spawn | StartMethod::ForkServer => Some((identity()?, catcher()?)),
         };
         let (line, far) = self.order(method)?;
-        Ok(Prepared { marker, line, far })
+        Ok(Prepared { marker, line, far, goes_on: false })
     }
 
     /// A line with the order on it.
@@ -146,7 +146,7 @@ pub fn fork_with(words: &[&str], allow_threads: bool, body: &dyn Fn(Born)) -> io
         setting: &Setting::default(),
         outlives_starter: false,
     };
-    birth.prepare(StartMethod::Fork, allow_threads)?.start()
+    Prepared { goes_on: true, ..birth.prepare(StartMethod::Fork, allow_threads)? }.start()
 }
 
 fn run_body(mut born: Born) {
@@ -176,12 +176,14 @@ pub(crate) struct Prepared {
     marker: Option<(u64, u64)>,
     line: Line,
     far: FarEnd,
+    /// Whether a fork goes on with what the program has, and is not given what it is to have.
+    goes_on: bool,
 }
 
 impl Prepared {
     pub(crate) fn start(self) -> io::Result<Child> {
-        let Prepared { marker, line, far } = self;
-        let Some((identity, catcher)) = marker else { return fork(line, far) };
+        let Prepared { marker, line, far, goes_on } = self;
+        let Some((identity, catcher)) = marker else { return fork(line, far, goes_on) };
         let marker = Marker { identity, catcher, line: far.as_fd().as_raw_fd() };
         let pid = process::spawn_self((MARKER, marker.to_text()), &[far.as_fd()])?;
         Child::hold(pid, line)
@@ -189,13 +191,14 @@ impl Prepared {
 }
 
 /// Forks this process: the child goes on with a copy of its memory, and runs the entry.
-fn fork(line: Line, far: FarEnd) -> io::Result<Child> {
+fn fork(line: Line, far: FarEnd, goes_on: bool) -> io::Result<Child> {
     // What another thread held now, the child could never have.
     let (server, life_line, shared) = (fork_server::freeze(), life_line::freeze(), shared::freeze());
     let mut own = own::list();
+    let staying = own::staying();
     let may_fork = own::may_fork();
     if let Some(pid) = process::fork()? {
-        drop((may_fork, server, life_line, shared, own));
+        drop((may_fork, server, life_line, shared, staying, own));
         return Child::hold(pid, line);
     }
     drop(may_fork);
@@ -203,6 +206,10 @@ fn fork(line: Line, far: FarEnd) -> io::Result<Child> {
     own::forked();
     born::close_own(&mut own, far.as_fd());
     drop(own);
+    if !goes_on {
+        born::deaden(&staying);
+    }
+    drop(staying);
     server.forget();
     life_line.forget();
     // Nothing may unwind into the parent's frames.

@@ -16,6 +16,7 @@
 //! - [`results`]: what children that were forked for one call send back.
 //! - [`exit`]: what runs when this process ends.
 //! - [`child`] and [`watch`]: killing, reaping, and waiting for many children and alarms at once.
+//! - [`stream`]: bytes and descriptors through stream sockets, and waiting for several of them.
 //! - `sys`: the contract with the operating system, one folder per system.
 //!
 //! What is a task, a result, a retry is not known here: a lane carries functions of the program and
@@ -65,6 +66,8 @@ mod segment;
 pub mod shared;
 #[cfg(not(loom))]
 pub mod start_method;
+#[cfg(not(loom))]
+pub mod stream;
 #[cfg(not(loom))]
 mod sys;
 #[cfg(not(loom))]

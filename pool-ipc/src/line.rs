@@ -185,7 +185,7 @@ impl FarEnd {
         loop {
             match socket::send(self.0.as_fd(), &Command::Descriptors(0).to_bytes(), &descriptors) {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    events::writable(self.0.as_fd(), WHILE);
+                    events::writable(self.0.as_fd(), Some(WHILE));
                 }
                 sent => return sent,
             }

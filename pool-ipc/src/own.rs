@@ -5,6 +5,10 @@
 //! thread has just opened and not listed yet stays open in the child; it leads to nothing that the
 //! child knows.) Memory shared with workers is not copied at all: it is mapped that way.
 //!
+//! Ends of connections are the user's, but a copy that a child has without knowing would keep the other side from
+//! seeing the end. They are on a second list: a child that is given what it is to have, has dead sockets in
+//! their place; one that goes on with a closure of the program (`birth::fork_with`) keeps them.
+//!
 //! The threads are counted, because only the others are dangerous to fork beside: a fork waits until each of
 //! this library's is in a place where it holds no lock that the child needs.
 
@@ -13,10 +17,10 @@ use std::collections::BTreeSet;
 use std::io;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{Builder, JoinHandle};
+use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
 
 static LIST: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
@@ -60,6 +64,12 @@ impl<T: AsFd> Deref for Own<T> {
     }
 }
 
+impl<T: AsFd> AsFd for Own<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.descriptor.as_fd()
+    }
+}
+
 impl<T: AsFd> Drop for Own<T> {
     fn drop(&mut self) {
         if self.generation != generation() {
@@ -77,6 +87,51 @@ impl<T: AsFd> Drop for Own<T> {
 /// The descriptors on the list, which does not change while it is held.
 pub(crate) fn list() -> MutexGuard<'static, BTreeSet<RawFd>> {
     LIST.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+static STAYING: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
+
+/// A descriptor of which a forked child has no copy, unless it is given one.
+#[derive(Debug)]
+pub struct Stays<T: AsFd>(ManuallyDrop<T>);
+
+impl<T: AsFd> Stays<T> {
+    /// Puts it on the list.
+    pub fn new(descriptor: T) -> Stays<T> {
+        staying().insert(descriptor.as_fd().as_raw_fd());
+        Stays(ManuallyDrop::new(descriptor))
+    }
+
+    /// Takes it from the list.
+    pub fn into_inner(self) -> T {
+        staying().remove(&self.0.as_fd().as_raw_fd());
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: taken once; `this` is not dropped.
+        unsafe { ManuallyDrop::take(&mut this.0) }
+    }
+}
+
+impl<T: AsFd> Deref for Stays<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.0
+    }
+}
+
+impl<T: AsFd> Drop for Stays<T> {
+    fn drop(&mut self) {
+        let mut staying = staying();
+        staying.remove(&self.0.as_fd().as_raw_fd());
+        // Under the lock: the number may be anybody's as soon as it is closed.
+        // SAFETY: dropped once, here.
+        unsafe { ManuallyDrop::drop(&mut self.0) };
+    }
+}
+
+/// The descriptors that stay, a list which does not change while it is held.
+pub(crate) fn staying() -> MutexGuard<'static, BTreeSet<RawFd>> {
+    STAYING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 static GENERATION: AtomicU32 = AtomicU32::new(0);
@@ -116,14 +171,31 @@ impl Drop for OwnThread {
 /// # Errors
 /// The system refuses a thread.
 pub fn thread(name: String, body: impl FnOnce() + Send + 'static) -> io::Result<JoinHandle<()>> {
+    Builder::new().name(name).spawn(counted(body))
+}
+
+/// Starts a thread of this library that ends before `scope` does.
+///
+/// # Errors
+/// The system refuses a thread.
+pub fn scoped_thread<'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    name: String,
+    body: impl FnOnce() + Send + 'scope,
+) -> io::Result<ScopedJoinHandle<'scope, ()>> {
+    Builder::new().name(name).spawn_scoped(scope, counted(body))
+}
+
+/// What a thread of this library does around its work.
+fn counted(body: impl FnOnce() + Send) -> impl FnOnce() + Send {
     let counted = OwnThread::count();
     let begun = NoFork::begin();
-    Builder::new().name(name).spawn(move || {
+    move || {
         drop(begun);
         body();
         // Dropped when the standard library has nothing more to do in this thread.
         LAST.with(|last| last.set(Some((NoFork::begin(), counted))));
-    })
+    }
 }
 
 thread_local! {

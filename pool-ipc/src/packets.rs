@@ -47,7 +47,7 @@ impl Sender {
     pub fn send(&self, message: &[u8], patience: Duration) -> bool {
         match socket::send(self.0.as_fd(), message, &[]) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock && !patience.is_zero() => {
-                events::writable(self.0.as_fd(), patience)
+                events::writable(self.0.as_fd(), Some(patience))
                     && socket::send(self.0.as_fd(), message, &[]).is_ok()
             }
             other => other.is_ok(),

@@ -4,7 +4,8 @@
 //! in it goes into the thread's [`Bag`] and is encoded as its place there ([`list`]). The thread that decodes the
 //! value has the descriptors that came ([`receiving`], [`take`]). A block of shared memory goes the same way, or is
 //! encoded as where it is, and then the bag only keeps it alive: which of the two says [`Way`]. Who it is that
-//! encodes, and for whom, is not known here: [`Encoding`] asks.
+//! encodes, and for whom, is not known here: [`Encoding`] asks. Who sends a value along with its descriptors by itself
+//! gathers them apart from all that ([`apart`]).
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -53,6 +54,8 @@ pub struct Bag {
 thread_local! {
     /// What goes along with what this thread encodes.
     static BAG: RefCell<Bag> = const { RefCell::new(Bag { descriptors: Vec::new(), blocks: Vec::new() }) };
+    /// What goes along with a value that this thread encodes apart from what it may be encoding.
+    static APART: RefCell<Option<Vec<Own<OwnedFd>>>> = const { RefCell::new(None) };
     /// The descriptors that came with what this thread decodes, until they are taken.
     static CAME: RefCell<Vec<Option<OwnedFd>>> = const { RefCell::new(Vec::new()) };
     /// What goes along with what this thread sends next, and whether there is anything.
@@ -64,6 +67,27 @@ fn way() -> Option<Way> {
     (ENCODING.get()?.way)()
 }
 
+/// Encodes by `encode`, and gives copies of the descriptors in what it encoded, in order; those of blocks too.
+pub fn apart<U>(encode: impl FnOnce() -> U) -> (U, Vec<Own<OwnedFd>>) {
+    /// Puts back what was there, also when the user's code panics.
+    struct Outer(Option<Vec<Own<OwnedFd>>>);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            APART.set(self.0.take());
+        }
+    }
+    let outer = Outer(APART.replace(Some(Vec::new())));
+    let encoded = encode();
+    let gathered = APART.take().unwrap_or_default();
+    drop(outer);
+    (encoded, gathered)
+}
+
+/// Whether this thread encodes something apart.
+fn is_apart() -> bool {
+    APART.with_borrow(Option::is_some)
+}
+
 fn pack(what: impl FnOnce(&mut Bag)) {
     BAG.with_borrow_mut(what);
     ENCODING.get().inspect(|encoding| (encoding.packed)());
@@ -72,6 +96,15 @@ fn pack(what: impl FnOnce(&mut Bag)) {
 /// Puts a copy of the descriptor into the bag of what this thread encodes, and gives its place; `None`: it encodes
 /// nothing that descriptors could go along with.
 pub fn list(descriptor: BorrowedFd<'_>) -> Option<io::Result<u64>> {
+    if is_apart() {
+        return Some(descriptor.try_clone_to_owned().map(|copy| {
+            let mut apart = APART.take().unwrap_or_default();
+            apart.push(Own::new(copy));
+            let place = apart.len() as u64 - 1;
+            APART.set(Some(apart));
+            place
+        }));
+    }
     way().filter(|way| *way != Way::Alone)?;
     Some(descriptor.try_clone_to_owned().map(|copy| {
         let mut place = 0;
@@ -86,6 +119,7 @@ pub fn list(descriptor: BorrowedFd<'_>) -> Option<io::Result<u64>> {
 /// Has what this thread encodes keep `block`, and says `true`; `false`: its descriptor is to be listed.
 pub(crate) fn keep(block: &Block) -> bool {
     match way() {
+        _ if is_apart() => false,
         Some(Way::Along) => false,
         Some(Way::Kept | Way::Alone) => {
             pack(|bag| bag.blocks.push(block.clone()));
@@ -107,10 +141,16 @@ pub fn put_bag(bag: Bag) {
 
 /// Decodes by `decode` a value that these descriptors came with. What it leaves of them is closed.
 pub fn receiving<U>(descriptors: Vec<OwnedFd>, decode: impl FnOnce() -> U) -> U {
-    let outer = CAME.replace(descriptors.into_iter().map(Some).collect());
-    let decoded = decode();
-    CAME.set(outer);
-    decoded
+    /// Puts back what was there, also when the user's code panics.
+    struct Outer(Vec<Option<OwnedFd>>);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            // What is left is closed when the list is free again.
+            let _left = CAME.replace(std::mem::take(&mut self.0));
+        }
+    }
+    let _outer = Outer(CAME.replace(descriptors.into_iter().map(Some).collect()));
+    decode()
 }
 
 /// Takes the descriptor at this place of those that came; `None`: there is none, or it was taken before.

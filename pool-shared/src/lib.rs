@@ -12,6 +12,8 @@ mod raw;
 mod sync;
 
 // Under `--cfg loom` the agreements alone are compiled, without any feature, and their models are run.
+#[cfg(feature = "connection")]
+mod connection;
 #[cfg(not(loom))]
 mod crossing;
 #[cfg(not(loom))]
@@ -29,6 +31,11 @@ mod shared_vec;
 /// such are such.
 #[cfg(feature = "memory")]
 pub use bytemuck;
+#[cfg(feature = "connection")]
+pub use connection::{
+    Address, AuthenticationError, Client, ConnectError, Connection, ConnectionError, IntoAddress, Listener,
+    Receiver, Sender, Waitable, one_way, pipe, wait,
+};
 #[cfg(not(loom))]
 pub use error::ReleaseError;
 #[cfg(not(loom))]

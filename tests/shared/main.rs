@@ -11,6 +11,7 @@ mod churn;
 mod event;
 mod lock;
 mod passing;
+mod pipe;
 mod shared_vec;
 
 use pool::{AsyncResult, Message, Pool, Process, StartMethod, TaskFn, ThreadPool};
@@ -128,3 +129,19 @@ macro_rules! in_processes {
     };
 }
 pub(crate) use in_processes;
+
+/// Makes tests of functions that have no other side, or make their own.
+macro_rules! by_itself {
+    ($($test:ident),+ $(,)?) => {
+        mod by_itself {
+            $(#[test] fn $test() {
+                $crate::support::alone(concat!(module_path!(), "::", stringify!($test)), || {
+                    let before = $crate::support::Census::take();
+                    super::$test();
+                    before.assert_restored();
+                });
+            })+
+        }
+    };
+}
+pub(crate) use by_itself;

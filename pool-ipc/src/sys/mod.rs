@@ -6,12 +6,12 @@
 //! | `memory`  | `segment`, `freeze`, `is_fixed`, `is_unwritable`, `mark`, `is_marked`, `open_of`, `read_only`, `allocated`, `give_back`, `reserve_bytes`, `growing`, `sealed` |
 //! | `process` | `spawn_self`, `fork`, `fork_sibling`, `signal`, `reap`, `open_handle`: children, held so that ids are never confused; `started`, `exists`: whether somebody still runs |
 //! | `image`   | `main_image`, `later_constructors`: where the program's code lies |
-//! | `born`    | `settle_in`, `close_all_but`, `close_own`: what a fresh child does before anything else |
+//! | `born`    | `settle_in`, `close_all_but`, `close_own`, `deaden`: what a fresh child does before anything else |
 //! | `setting` | `apply`: what a child has otherwise than its starter |
 //! | `limits`  | `explain`: what this process may have |
 //! | `core`    | `current_core`, `leave_core`: where a thread runs |
-//! | `socket`  | `pair`, `send`, `receive`: messages with descriptors |
-//! | `events`  | `Poll`, `Alarm`, `readable`, `writable`: wait for many handles at once, or for one |
+//! | `socket`  | `pair`, `send`, `receive`: messages with descriptors; `stream_pair`, `send_some`, `receive_some`: streams of bytes |
+//! | `events`  | `Poll`, `Alarm`, `readable`, `readable_of`, `writable`: wait for many handles at once, or for one |
 //! | `exit`    | `at_exit`, `heed_interrupts`, `random`: the end of this process, and a secret for it |
 
 #[cfg(target_os = "linux")]

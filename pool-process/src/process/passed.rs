@@ -39,7 +39,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// Anywhere else (a context of [`with`](pool_core::with), which goes to many workers; a queue) it is an
+/// It can also be a part of what is sent through a `Connection` of the crate `pool-shared` between processes of one
+/// machine. Anywhere else (a context of [`with`](pool_core::with), which goes to many workers; a queue) it is an
 /// [`Encode`](pool_core::ErrorKind::Encode) error. One value can have 253 of them.
 #[derive(Debug)]
 pub struct Passed<T>(T);
@@ -75,7 +76,8 @@ impl<T: AsFd> Serialize for Passed<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let place = match passing::list(self.0.as_fd()) {
             None => {
-                let text = "a descriptor can be passed in an argument or a result, and not in a context or elsewhere";
+                let text = "a descriptor can be passed in an argument or a result, and through a connection on this \
+                            machine, but not in a context or elsewhere";
                 Err(text.to_owned())
             }
             Some(place) => place.map_err(|error| format!("a descriptor cannot be passed: {error}")),

@@ -78,6 +78,19 @@ pub(crate) fn close_own(own: &mut BTreeSet<RawFd>, line: BorrowedFd<'_>) {
     });
 }
 
+/// In a fork: has a socket whose other end is gone in the place of each of these.
+pub(crate) fn deaden(descriptors: &BTreeSet<RawFd>) {
+    if descriptors.is_empty() {
+        return;
+    }
+    // Without a descriptor to spare they stay what they are.
+    let Ok((dead, _)) = super::socket::stream_pair() else { return };
+    for descriptor in descriptors {
+        // SAFETY: the owner in this copy of the memory goes on owning the number, behind which is another socket now.
+        unsafe { libc::dup3(dead.as_raw_fd(), *descriptor, libc::O_CLOEXEC) };
+    }
+}
+
 /// The guard area of the task thread's stack, for the handler.
 static GUARD: (AtomicUsize, AtomicUsize) = (AtomicUsize::new(0), AtomicUsize::new(0));
 /// Where the handler notes a stack overflow for the parent to read.

@@ -49,24 +49,45 @@ pub(crate) fn readable(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) ->
 }
 
 /// Waits until `descriptor` has room (`true`), for at most `timeout` (`false`).
-pub(crate) fn writable(descriptor: BorrowedFd<'_>, timeout: Duration) -> bool {
-    ready(descriptor, libc::POLLOUT, Some(timeout))
+pub(crate) fn writable(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) -> bool {
+    ready(descriptor, libc::POLLOUT, timeout)
+}
+
+/// Waits until one of these is readable or at its end, for at most `timeout`; the places of all that are.
+pub(crate) fn readable_of(
+    descriptors: &[BorrowedFd<'_>],
+    timeout: Option<Duration>,
+) -> io::Result<Vec<usize>> {
+    let wanted = |descriptor: &BorrowedFd<'_>| libc::pollfd {
+        fd: descriptor.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut all: Vec<_> = descriptors.iter().map(wanted).collect();
+    poll(&mut all, timeout)?;
+    Ok((0..all.len()).filter(|nth| all[*nth].revents != 0).collect())
+}
+
+fn ready(descriptor: BorrowedFd<'_>, events: libc::c_short, timeout: Option<Duration>) -> bool {
+    let mut wanted = [libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 }];
+    // For one descriptor the call fails for want of memory alone; whoever hears "ready" goes on to a call that says so.
+    poll(&mut wanted, timeout).is_err() || wanted[0].revents != 0
 }
 
 /// poll(2), again after every signal.
-fn ready(descriptor: BorrowedFd<'_>, events: libc::c_short, timeout: Option<Duration>) -> bool {
+fn poll(wanted: &mut [libc::pollfd], timeout: Option<Duration>) -> io::Result<()> {
     let until = timeout.map(|timeout| Instant::now().checked_add(timeout));
     loop {
         // A time past the end of time is none.
         let left = until.flatten().map(|until| until.saturating_duration_since(Instant::now()));
-        let mut wanted = libc::pollfd { fd: descriptor.as_raw_fd(), events, revents: 0 };
-        // SAFETY: one valid pollfd.
-        let count = unsafe { libc::poll(&mut wanted, 1, milliseconds(left)) };
-        if count > 0 {
-            return true;
-        }
-        if until.flatten().is_some_and(|until| until <= Instant::now()) {
-            return false;
+        // SAFETY: so many valid pollfds.
+        let count =
+            unsafe { libc::poll(wanted.as_mut_ptr(), wanted.len() as libc::nfds_t, milliseconds(left)) };
+        match check(count) {
+            Err(error) if error.kind() != io::ErrorKind::Interrupted => return Err(error),
+            Ok(1..) => return Ok(()),
+            _ if until.flatten().is_some_and(|until| until <= Instant::now()) => return Ok(()),
+            _ => {}
         }
     }
 }

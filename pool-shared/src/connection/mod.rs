@@ -1,0 +1,15 @@
+//! Pipes, listeners and clients, and waiting for many things at once.
+
+mod address;
+mod ends;
+mod error;
+mod handshake;
+mod line;
+mod listener;
+pub(crate) mod wait;
+
+pub use address::{Address, IntoAddress};
+pub use ends::{Connection, Receiver, Sender, one_way, pipe};
+pub use error::{AuthenticationError, ConnectError, ConnectionError};
+pub use listener::{Client, Listener};
+pub use wait::{Waitable, wait};
