@@ -1,5 +1,5 @@
 //! How a process pool looks after its workers: limits on tasks, memory, deaths and idleness; initializers that
-//! end their process; hooks. `tests/conformance/supervised.rs` has what threads do as well.
+//! end their process; hooks. By every start method. `tests/conformance/supervised.rs` has what threads do as well.
 
 #![cfg(all(feature = "process", target_os = "linux"))]
 
@@ -12,22 +12,23 @@ use std::time::Duration;
 use pool::{ErrorKind, Exit, Pool, ProcessPool, ProcessPoolBuilder, Worker};
 use support::{Census, Marks, SIGKILL, Scratch, children, crew, eventually, guarded, is_alive, kill};
 
-/// Each test in a program of its own, so that what is left behind can be counted.
-macro_rules! alone {
+/// A function of a start method from one of none: that is the program's default then, and what is left behind is
+/// counted.
+macro_rules! by_every_start_method {
     ($($test:ident),+ $(,)?) => {
-        mod alone {
-            $(#[test] fn $test() {
-                super::support::alone(concat!(module_path!(), "::", stringify!($test)), || {
-                    let before = super::Census::take();
-                    super::$test();
-                    before.assert_restored();
-                })
+        mod each {
+            $(pub(crate) fn $test(method: pool::StartMethod) {
+                method.set_default();
+                let before = super::Census::take();
+                super::$test();
+                before.assert_restored();
             })+
+            $crate::support::alone_on_every_start_method!($($test),+);
         }
     };
 }
 
-alone!(
+by_every_start_method!(
     a_worker_does_its_number_of_tasks_and_no_more,
     workers_are_replaced_after_their_number_of_tasks,
     results_arrive_when_a_pool_of_short_lives_is_closed_early,
@@ -59,7 +60,8 @@ alone!(
 );
 
 fn builder(workers: usize) -> ProcessPoolBuilder {
-    ProcessPool::builder().workers(workers)
+    // The test harness has threads.
+    ProcessPool::builder().workers(workers).allow_fork_with_threads(true)
 }
 
 fn pid(_: u64) -> u32 {

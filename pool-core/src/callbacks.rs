@@ -24,7 +24,11 @@ const LINGER: Duration = Duration::from_secs(1);
 pub struct Callbacks {
     state: Mutex<State>,
     changed: Condvar,
+    around: Option<Around>,
 }
+
+/// Calls its argument, which runs one callback.
+pub type Around = fn(&mut dyn FnMut());
 
 #[derive(Default)]
 struct State {
@@ -42,6 +46,11 @@ impl std::fmt::Debug for Callbacks {
 }
 
 impl Callbacks {
+    /// Each callback is run by `around`.
+    pub fn new(around: Around) -> Callbacks {
+        Callbacks { around: Some(around), ..Callbacks::default() }
+    }
+
     /// Queues `callback`. When no thread serves the queue, `start` makes one that runs its argument;
     /// if it cannot, or the pool is gone, the callback runs here.
     pub fn push(
@@ -52,7 +61,7 @@ impl Callbacks {
         let mut state = lock(&self.state);
         if state.closing {
             drop(state);
-            return run(callback);
+            return self.run(callback);
         }
         state.queue.push_back(callback);
         if state.served {
@@ -68,7 +77,7 @@ impl Callbacks {
             Err(_) => {
                 let queue = std::mem::take(&mut state.queue);
                 drop(state);
-                queue.into_iter().for_each(run);
+                queue.into_iter().for_each(|callback| self.run(callback));
             }
         }
     }
@@ -78,7 +87,7 @@ impl Callbacks {
         loop {
             if let Some(callback) = state.queue.pop_front() {
                 drop(state);
-                run(callback);
+                self.run(callback);
                 state = lock(&self.state);
             } else if state.closing {
                 break;
@@ -107,10 +116,18 @@ impl Callbacks {
             let _ = thread.join();
         }
     }
-}
 
-fn run(callback: Callback) {
-    if catch_unwind(AssertUnwindSafe(callback)).is_err() {
-        eprintln!("pool: a callback panicked; nothing else is affected");
+    fn run(&self, callback: Callback) {
+        let mut callback = Some(callback);
+        let mut run = || {
+            let Some(callback) = callback.take() else { return };
+            if catch_unwind(AssertUnwindSafe(callback)).is_err() {
+                eprintln!("pool: a callback panicked; nothing else is affected");
+            }
+        };
+        match self.around {
+            None => run(),
+            Some(around) => around(&mut run),
+        }
     }
 }

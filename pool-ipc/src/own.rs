@@ -21,6 +21,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering::*};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, JoinHandle, Scope, ScopedJoinHandle};
+use std::time::{Duration, Instant};
 
 static LIST: Mutex<BTreeSet<RawFd>> = Mutex::new(BTreeSet::new());
 
@@ -207,7 +208,7 @@ thread_local! {
 /// stacks' guard pages: such a child could never start a thread), and so does who reads the environment.
 pub(crate) struct NoFork;
 
-static FORKS: Mutex<Forks> = Mutex::new(Forks { wanted: 0, forbidden: 0 });
+static FORKS: Mutex<Forks> = Mutex::new(Forks { wanted: 0, forbidden: 0, discouraged: 0 });
 static FORKS_CHANGED: Condvar = Condvar::new();
 
 pub(crate) struct Forks {
@@ -215,6 +216,8 @@ pub(crate) struct Forks {
     wanted: usize,
     /// How many [`NoFork`]s live.
     forbidden: usize,
+    /// How many threads of this library run code of the program.
+    discouraged: usize,
 }
 
 impl NoFork {
@@ -246,11 +249,46 @@ fn wait_while(
     FORKS_CHANGED.wait_while(forks, condition).unwrap_or_else(PoisonError::into_inner)
 }
 
+thread_local! {
+    /// Whether this thread is in [`running_program_code`].
+    static RUNS_PROGRAM_CODE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// How long a fork waits for code of the program that runs on a thread of this library.
+const COURTESY: Duration = Duration::from_millis(200);
+
+/// Runs code of the program on a thread of this library. It may hold any lock of the program (that of a stream that it
+/// prints on), so a fork waits for its end; but not for long, because it may itself wait for the process that is to be
+/// forked.
+pub fn running_program_code(run: &mut dyn FnMut()) {
+    struct Running;
+    impl Drop for Running {
+        fn drop(&mut self) {
+            let mut forks = forks();
+            forks.discouraged = forks.discouraged.saturating_sub(1);
+            FORKS_CHANGED.notify_all();
+            RUNS_PROGRAM_CODE.set(false);
+        }
+    }
+    wait_while(forks(), |forks| forks.wanted > 0).discouraged += 1;
+    RUNS_PROGRAM_CODE.set(true);
+    let _running = Running;
+    run();
+}
+
 /// Waits until there is no [`NoFork`]; there will be none while this is held. To be taken as the last lock
 /// before a fork.
 pub(crate) fn may_fork() -> MutexGuard<'static, Forks> {
     let mut forks = forks();
     forks.wanted += 1;
+    let until = Instant::now() + COURTESY;
+    // That code may be who forks.
+    let own = usize::from(RUNS_PROGRAM_CODE.get());
+    while forks.discouraged > own
+        && let Some(left) = until.checked_duration_since(Instant::now())
+    {
+        forks = FORKS_CHANGED.wait_timeout(forks, left).unwrap_or_else(PoisonError::into_inner).0;
+    }
     let mut forks = wait_while(forks, |forks| forks.forbidden > 0);
     forks.wanted -= 1;
     FORKS_CHANGED.notify_all();
@@ -264,7 +302,9 @@ pub(crate) fn threads() -> usize {
 
 /// In a forked child, which has one thread: nothing of what is counted here is there any more.
 pub(crate) fn forked() {
-    forks().wanted = 0;
+    let mut forks = forks();
+    (forks.wanted, forks.discouraged) = (0, 0);
+    drop(forks);
     GENERATION.fetch_add(1, Relaxed);
     THREADS.store(0, Relaxed);
 }

@@ -74,7 +74,7 @@ impl Shared {
             followers: Mutex::default(),
             listening: Listening::new(),
             watch: Watch::new()?,
-            callbacks: Arc::default(),
+            callbacks: Arc::new(Callbacks::new(own::running_program_code)),
             gone: Event::new(),
             supervisor: Mutex::new(None),
             generation: own::generation(),
