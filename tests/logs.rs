@@ -1,5 +1,6 @@
 //! Records that workers and processes make: they arrive with their place and their process, in order; a flood
-//! is bounded; what was sent before a death arrives.
+//! is bounded; what was sent before a death arrives. By every start method; but a child by `Fork` has the program's
+//! logger in its memory, and a second one cannot be set, so there nothing is forwarded.
 
 #![cfg(all(feature = "log", target_os = "linux"))]
 
@@ -9,28 +10,75 @@ use std::process::Command;
 use std::sync::{Mutex, OnceLock};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
-use pool::{Pool, Process, ProcessPool, RecordOrigin, record_origin};
+use pool::{
+    Pool, Process, ProcessBuilder, ProcessPool, ProcessPoolBuilder, RecordOrigin, StartMethod, record_origin,
+};
 use support::{Gate, Scratch, eventually};
 
-macro_rules! alone {
-    ($($test:ident),+ $(,)?) => {
-        mod alone {
-            $(#[test] fn $test() {
-                super::support::alone(concat!(module_path!(), "::", stringify!($test)), super::$test)
+/// Functions of no argument, with a start method as the program's default.
+mod by {
+    use pool::StartMethod;
+
+    use crate::support::alone_on_start_method;
+
+    macro_rules! by_default {
+        ($($test:ident),+ $(,)?) => {
+            $(pub(crate) fn $test(method: StartMethod) {
+                method.set_default();
+                super::$test();
             })+
-        }
-    };
+        };
+    }
+
+    macro_rules! without_a_fork {
+        ($($test:ident),+ $(,)?) => {
+            by_default!($($test),+);
+            mod without_a_fork {
+                use super::*;
+                alone_on_start_method! { spawn Spawn; crate::support::limit(); $($test),+ }
+                alone_on_start_method! { fork_server ForkServer; crate::support::limit(); $($test),+ }
+            }
+        };
+    }
+
+    without_a_fork!(
+        records_of_a_process_arrive_with_their_place_and_origin,
+        records_of_workers_arrive_in_their_order,
+        the_level_of_the_program_holds_in_its_children,
+        what_was_sent_before_a_death_arrives,
+        a_flood_that_nobody_takes_in_does_not_hold_a_process_for_ever,
+    );
+
+    by_default!(
+        the_librarys_own_records_have_its_target,
+        children_print_on_standard_error_as_the_program_does
+    );
+    crate::support::alone_on_every_start_method!(
+        the_librarys_own_records_have_its_target,
+        children_print_on_standard_error_as_the_program_does,
+    );
 }
 
-alone!(
-    records_of_a_process_arrive_with_their_place_and_origin,
-    records_of_workers_arrive_in_their_order,
-    the_level_of_the_program_holds_in_its_children,
-    what_was_sent_before_a_death_arrives,
-    a_flood_that_nobody_takes_in_does_not_hold_a_process_for_ever,
-    the_librarys_own_records_have_its_target,
-    children_print_on_standard_error_as_the_program_does,
-);
+#[test]
+fn a_child_that_has_a_logger_already_is_refused() {
+    support::alone(concat!(module_path!(), "::a_child_that_has_a_logger_already_is_refused"), || {
+        listen(LevelFilter::Info);
+        pool::StartMethod::Fork.set_default();
+        let child = process().forward_logs(true).spawn(|()| (), ()).unwrap();
+        let error = child.join().unwrap_err().to_string();
+        assert!(error.contains("logger"), "{error}");
+    });
+}
+
+/// The test harness has threads.
+fn process() -> ProcessBuilder {
+    Process::builder().allow_fork_with_threads(true)
+}
+
+/// The same, of workers.
+fn workers() -> ProcessPoolBuilder {
+    ProcessPool::builder().allow_fork_with_threads(true)
+}
 
 /// What the program's logger heard.
 #[derive(Debug, Clone)]
@@ -101,7 +149,7 @@ fn records_of_a_process_arrive_with_their_place_and_origin() {
         line!() - 1
     }
     let ear = listen(LevelFilter::Info);
-    let child = Process::builder().name("speaker").forward_logs(true).spawn(speak, 7).unwrap();
+    let child = process().name("speaker").forward_logs(true).spawn(speak, 7).unwrap();
     let line = child.join().unwrap();
     let heard = ear.wait_for(1).remove(0);
     assert_eq!((heard.level, heard.text.as_str()), (Level::Warn, "7 is a number"));
@@ -118,7 +166,7 @@ fn records_of_workers_arrive_in_their_order() {
         std::process::id()
     }
     let ear = listen(LevelFilter::Info);
-    let pool = ProcessPool::builder().workers(2).name("crew").forward_logs(true).build().unwrap();
+    let pool = workers().workers(2).name("crew").forward_logs(true).build().unwrap();
     let pids = pool.map(speak, 0..1_000).unwrap();
     let heard = ear.wait_for(1_000);
     assert_eq!(heard.len(), 1_000);
@@ -140,11 +188,11 @@ fn the_level_of_the_program_holds_in_its_children() {
         log::log_enabled!(Level::Info)
     }
     let ear = listen(LevelFilter::Warn);
-    let child = Process::builder().forward_logs(true).spawn(speak, 0).unwrap();
+    let child = process().forward_logs(true).spawn(speak, 0).unwrap();
     assert!(!child.join().unwrap());
     assert_eq!(ear.wait_for(1).len(), 1);
     // Without being asked to, a process sends nothing.
-    Process::spawn(speak, 0).unwrap().join().unwrap();
+    process().spawn(speak, 0).unwrap().join().unwrap();
     assert_eq!(ear.wait_for(1).len(), 1);
 }
 
@@ -154,7 +202,7 @@ fn what_was_sent_before_a_death_arrives() {
         std::process::abort();
     }
     let ear = listen(LevelFilter::Info);
-    let child = Process::builder().forward_logs(true).spawn(speak_and_die, 100).unwrap();
+    let child = process().forward_logs(true).spawn(speak_and_die, 100).unwrap();
     assert!(child.join().unwrap_err().is_process_died());
     let texts: Vec<_> = ear.wait_for(100).into_iter().map(|heard| heard.text).collect();
     assert_eq!(texts, (0..100).map(|n| n.to_string()).collect::<Vec<_>>());
@@ -168,7 +216,7 @@ fn a_flood_that_nobody_takes_in_does_not_hold_a_process_for_ever() {
     let ear = listen(LevelFilter::Info);
     let scratch = Scratch::new();
     let gate = ear.gate.get_or_init(|| scratch.gate("gate"));
-    let child = Process::builder().forward_logs(true).spawn(flood, 50_000).unwrap();
+    let child = process().forward_logs(true).spawn(flood, 50_000).unwrap();
     // The logger stands still: the process goes on all the same, and its records take no memory here.
     assert_eq!(child.join().unwrap(), 50_000);
     gate.open();
@@ -186,12 +234,12 @@ fn the_librarys_own_records_have_its_target() {
         let heard = ear.heard.lock().unwrap();
         heard.iter().any(|heard| heard.target == "pool" && heard.level == level && heard.text.contains(text))
     };
-    Process::builder().name("short").spawn(|()| (), ()).unwrap().join().unwrap();
+    process().name("short").spawn(|()| (), ()).unwrap().join().unwrap();
     eventually("it started", || own(Level::Debug, "short has started"));
     eventually("it ended", || own(Level::Debug, "short has ended"));
-    let _ = Process::builder().name("fragile").spawn(die, ()).unwrap().join();
+    let _ = process().name("fragile").spawn(die, ()).unwrap().join();
     eventually("it died", || own(Level::Warn, "fragile has ended"));
-    let pool = ProcessPool::builder().workers(1).name("crew").build().unwrap();
+    let pool = workers().workers(1).name("crew").build().unwrap();
     assert!(pool.apply(die, ()).is_err());
     eventually("the worker died", || own(Level::Warn, "crew-worker-1 has ended"));
     eventually("another started", || own(Level::Debug, "crew-worker-1 has started"));
@@ -204,11 +252,17 @@ fn children_print_on_standard_error_as_the_program_does() {
         assert!(pool::log_to_stderr(LevelFilter::Info).is_err(), "it has one now");
         log::info!("from the program");
         let speak = |()| log::warn!("from a process");
-        Process::builder().name("reader").spawn(speak, ()).unwrap().join().unwrap();
+        process().name("reader").spawn(speak, ()).unwrap().join().unwrap();
         return;
     }
+    let method = match StartMethod::default_method() {
+        StartMethod::Spawn => "spawn",
+        StartMethod::ForkServer => "fork_server",
+        _ => "fork",
+    };
+    let test = format!("by::{method}::children_print_on_standard_error_as_the_program_does");
     let output = Command::new(std::env::current_exe().unwrap())
-        .args(["alone::children_print_on_standard_error_as_the_program_does", "--exact", "--nocapture"])
+        .args([&test, "--exact", "--nocapture", "--test-threads=1"])
         .env(SPEAK, "1")
         .output()
         .unwrap();
