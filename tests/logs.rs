@@ -47,6 +47,7 @@ mod by {
         the_level_of_the_program_holds_in_its_children,
         what_was_sent_before_a_death_arrives,
         a_flood_that_nobody_takes_in_does_not_hold_a_process_for_ever,
+        events_of_tracing_arrive_as_records,
     );
 
     by_default!(
@@ -222,6 +223,16 @@ fn a_flood_that_nobody_takes_in_does_not_hold_a_process_for_ever() {
     gate.open();
     let heard = ear.wait_for(1);
     assert!(heard[0].text.starts_with("0 ") && heard.len() < 50_000);
+}
+
+fn events_of_tracing_arrive_as_records() {
+    let speak = |n: u64| tracing::warn!(n, "an event");
+    let ear = listen(LevelFilter::Info);
+    let pool = workers().workers(1).name("crew").forward_logs(true).build().unwrap();
+    pool.apply(speak, 7).unwrap();
+    let heard = ear.wait_for(1).remove(0);
+    assert_eq!((heard.level, heard.text.as_str()), (Level::Warn, "an event n=7"));
+    assert_eq!((heard.file.as_deref(), heard.origin.process.as_str()), (Some(file!()), "crew-worker-1"));
 }
 
 fn die(_: ()) {
