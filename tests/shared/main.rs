@@ -7,12 +7,15 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod authentication;
 mod churn;
 mod event;
+mod listener;
 mod lock;
 mod passing;
 mod pipe;
 mod shared_vec;
+mod wait;
 
 use pool::{AsyncResult, Message, Pool, Process, StartMethod, TaskFn, ThreadPool};
 use support::Census;
