@@ -100,6 +100,52 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     ("Finalize", &["_TestFinalize.test_finalize", "_TestFinalize.test_thread_safety"]),
     ("logging", &["_TestLogging.test_enable_logging", "_TestLogging.test_filename"]),
+    (
+        "Connection/Pipe",
+        &[
+            "_TestConnection.test_connection",
+            "_TestConnection.test_duplex_false",
+            "_TestConnection.test_spawn_close",
+            "_TestConnection.test_fd_transfer",
+            "_TestConnection.test_large_fd_transfer",
+            "_TestConnection.test_missing_fd_transfer",
+            "_TestConnection.test_context",
+            "_TestPoll.test_empty_string",
+            "_TestPoll.test_boundaries",
+            "_TestPicklingConnections.test_pickling",
+            "_TestPicklingConnections.test_access",
+            "TestInvalidHandle.test_invalid_handles",
+            "TestIgnoreEINTR.test_ignore",
+        ],
+    ),
+    (
+        "Listener/Client",
+        &[
+            "_TestListener.test_multiple_bind",
+            "_TestListener.test_context",
+            "_TestListener.test_abstract_socket",
+            "_TestListenerClient.test_listener_client",
+            "_TestListenerClient.test_issue14725",
+            "TestInvalidFamily.test_invalid_family",
+            "TestInvalidFamily.test_invalid_family_win32",
+            "TestIgnoreEINTR.test_ignore_listener",
+        ],
+    ),
+    (
+        "wait()",
+        &[
+            "TestWait.test_wait",
+            "TestWait.test_wait_socket",
+            "TestWait.test_wait_slow",
+            "TestWait.test_wait_socket_slow",
+            "TestWait.test_wait_integer",
+            "TestWait.test_neg_timeout",
+        ],
+    ),
+    (
+        "authentication",
+        &["OtherTest.test_deliver_challenge_auth_failure", "OtherTest.test_answer_challenge_auth_failure"],
+    ),
 ];
 
 /// A row of a table.
@@ -161,7 +207,7 @@ fn sources() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = BTreeMap::new();
     collect(&root.join("tests"), "", &mut sources);
-    for package in ["pool-core", "pool-thread", "pool-ipc", "pool-process"] {
+    for package in ["pool-core", "pool-thread", "pool-ipc", "pool-process", "pool-shared"] {
         collect(&root.join(package).join("src"), &package.replace('-', "_"), &mut sources);
     }
     sources

@@ -47,7 +47,7 @@ fn send((sender, number, is_slow): (Sender<(u32, u32)>, u32, bool)) {
 }
 
 fn collect(elsewhere: Elsewhere, is_slow: bool) {
-    let (parties, mut receivers): (Vec<Party<()>>, Vec<Receiver<(u32, u32)>>) = (0..SENDERS)
+    let (parties, mut receivers): (Vec<_>, Vec<Receiver<(u32, u32)>>) = (0..SENDERS)
         .map(|number| {
             let (sender, receiver) = one_way().unwrap();
             (elsewhere.start(send, (sender, number, is_slow)), receiver)
