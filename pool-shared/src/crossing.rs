@@ -13,6 +13,13 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub(crate) enum Kind {
     Event = 1,
     Lock = 2,
+    RLock = 3,
+    Semaphore = 4,
+    BoundedSemaphore = 5,
+    Condition = 6,
+    Barrier = 7,
+    RwLock = 8,
+    Once = 9,
     #[cfg(feature = "memory")]
     SharedVec = 32,
 }
@@ -72,6 +79,15 @@ pub(crate) fn deserialize_words<'de, D: Deserializer<'de>>(
         return Err(D::Error::custom(format!("a shared object ({kind:?}) of only {} bytes", block.len())));
     }
     Ok(block)
+}
+
+/// A block as a part of an object of several.
+pub(crate) struct Part<'a>(pub(crate) &'a Block);
+
+impl Serialize for Part<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self::serialize(self.0, serializer)
+    }
 }
 
 /// `passed!(Object, Kind::Object, words)`: an object that is a block alone, of at least so many words of 64 bits, is

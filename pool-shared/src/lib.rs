@@ -8,10 +8,17 @@
 
 #![forbid(unsafe_code)]
 
+mod permits;
 mod raw;
+mod rows;
 mod sync;
+mod waiters;
 
 // Under `--cfg loom` the agreements alone are compiled, without any feature, and their models are run.
+#[cfg(not(loom))]
+mod barrier;
+#[cfg(not(loom))]
+mod condition;
 #[cfg(feature = "connection")]
 mod connection;
 #[cfg(not(loom))]
@@ -22,25 +29,45 @@ mod error;
 mod event;
 #[cfg(not(loom))]
 mod lock;
+#[cfg(not(loom))]
+mod once;
 #[cfg(feature = "memory")]
 mod plain;
+#[cfg(not(loom))]
+mod rlock;
+#[cfg(not(loom))]
+mod rw_lock;
+#[cfg(not(loom))]
+mod semaphore;
 #[cfg(feature = "memory")]
 mod shared_vec;
 
+#[cfg(not(loom))]
+pub use barrier::Barrier;
 /// What the items of arrays and values are: [`Pod`](bytemuck::Pod), plain data. With its feature `derive`, structs of
 /// such are such.
 #[cfg(feature = "memory")]
 pub use bytemuck;
+#[cfg(not(loom))]
+pub use condition::{Condition, ConditionGuard};
 #[cfg(feature = "connection")]
 pub use connection::{
     Address, AuthenticationError, Client, ConnectError, Connection, ConnectionError, IntoAddress, Listener,
     Receiver, Sender, Waitable, one_way, pipe, wait,
 };
 #[cfg(not(loom))]
-pub use error::ReleaseError;
+pub use error::{BrokenBarrier, ConditionError, ReleaseError};
 #[cfg(not(loom))]
 pub use event::Event;
 #[cfg(not(loom))]
 pub use lock::{Lock, LockGuard};
+#[cfg(not(loom))]
+pub use once::Once;
+#[cfg(not(loom))]
+pub use rlock::{RLock, RLockGuard};
+#[cfg(not(loom))]
+pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
+#[cfg(not(loom))]
+pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
 #[cfg(feature = "memory")]
 pub use shared_vec::{SharedVec, SharedVecDraft};

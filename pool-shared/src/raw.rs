@@ -92,6 +92,15 @@ impl<'a> RawLock<'a> {
         }
     }
 
+    /// Takes the lock, until what this gives is dropped. For what is whole again whoever dies with the lock.
+    #[inline]
+    pub(crate) fn hold(self) -> Held<'a> {
+        if self.acquire() == Acquired::Abandoned {
+            self.clear_abandoned();
+        }
+        Held(self)
+    }
+
     /// Takes the lock if nobody has it, or who has it is dead.
     pub(crate) fn try_acquire(&self) -> Option<Acquired> {
         let me = this_thread();
@@ -253,6 +262,16 @@ impl<'a> RawLock<'a> {
             wake_low(self.word, 1);
         }
         true
+    }
+}
+
+/// Holds a lock, and gives it back when it is dropped.
+pub(crate) struct Held<'a>(RawLock<'a>);
+
+impl Drop for Held<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        self.0.release();
     }
 }
 

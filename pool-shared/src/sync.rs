@@ -4,13 +4,13 @@
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::AtomicU64;
 #[cfg(not(loom))]
-pub(crate) use pool_ipc::shared::{is_alive, this_thread, wait_low, wake_low};
+pub(crate) use pool_ipc::shared::{is_alive, this_process, this_thread, wait_low, wake_low};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::AtomicU64;
 pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 #[cfg(loom)]
-pub(crate) use model::{is_alive, this_thread, wait_low, wake_low};
+pub(crate) use model::{is_alive, this_process, this_thread, wait_low, wake_low};
 
 use std::time::{Duration, Instant};
 
@@ -26,20 +26,27 @@ pub(crate) struct Waits {
     began: Instant,
     end: Option<Instant>,
     slice: Duration,
+    longest: Duration,
 }
 
 const SHORTEST: Duration = Duration::from_millis(4);
 const LONGEST: Duration = Duration::from_millis(32);
+/// Where a death matters only together with something else that is rare.
+const LAZY: Duration = Duration::from_millis(128);
 
 impl Waits {
     pub(crate) fn until(end: Option<Instant>) -> Waits {
-        Waits { began: Instant::now(), end, slice: SHORTEST }
+        Waits { began: Instant::now(), end, slice: SHORTEST, longest: LONGEST }
+    }
+
+    pub(crate) fn lazily_until(end: Option<Instant>) -> Waits {
+        Waits { longest: LAZY, ..Waits::until(end) }
     }
 
     /// How long to sleep; `None`: time is over.
     pub(crate) fn slice(&mut self) -> Option<Duration> {
         let slice = self.slice;
-        self.slice = (slice * 2).min(LONGEST);
+        self.slice = (slice * 2).min(self.longest);
         let Some(end) = self.end else { return Some(slice) };
         let left = end.saturating_duration_since(Instant::now());
         (left > Duration::ZERO).then(|| left.min(slice))
@@ -87,6 +94,10 @@ mod model {
             }
             name.get()
         })
+    }
+
+    pub(crate) fn this_process() -> u64 {
+        1
     }
 
     pub(crate) fn is_alive(_: u64) -> bool {

@@ -128,3 +128,71 @@ fn the_text_form_of_a_lock_shows_its_holder(_: Elsewhere) {
     assert_eq!(format!("{lock:?}"), held);
     assert_eq!(format!("{guard:?}"), format!("LockGuard {{ lock: {held} }}"));
 }
+
+mod again {
+    //! Locks that their holder may take again.
+
+    use pool::shared::{RLock, ReleaseError};
+
+    use crate::{Elsewhere, with_the_other_side_everywhere};
+
+    with_the_other_side_everywhere!(
+        an_rlock_is_released_as_often_as_it_was_acquired,
+        an_rlock_is_released_by_its_holder_alone,
+        the_rlock_of_a_holder_that_ended_is_abandoned_and_whole,
+        the_text_form_of_an_rlock_shows_how_often_it_was_taken,
+    );
+
+    fn an_rlock_is_released_as_often_as_it_was_acquired(elsewhere: Elsewhere) {
+        fn tries(lock: RLock) -> bool {
+            lock.try_acquire()
+        }
+        let lock = RLock::new().unwrap();
+        lock.acquire();
+        assert!(lock.try_acquire());
+        let guard = lock.lock();
+        for depth in [3, 2, 1] {
+            assert!(lock.is_mine() && lock.is_locked());
+            assert!(!elsewhere.start(tries, lock.clone()).join(), "{depth}");
+            lock.release().unwrap();
+        }
+        assert!(!lock.is_locked());
+        assert_eq!(lock.release(), Err(ReleaseError::NotLocked));
+        // What it was to give back was given back already.
+        drop(guard);
+        assert!(!lock.is_locked());
+    }
+
+    fn an_rlock_is_released_by_its_holder_alone(elsewhere: Elsewhere) {
+        fn release(lock: RLock) -> bool {
+            lock.release() == Err(ReleaseError::NotOwner) && !lock.is_mine()
+        }
+        let lock = RLock::new().unwrap();
+        let _guard = lock.lock();
+        assert!(elsewhere.start(release, lock.clone()).join());
+        assert!(lock.is_mine());
+    }
+
+    fn the_rlock_of_a_holder_that_ended_is_abandoned_and_whole(elsewhere: Elsewhere) {
+        fn end_with_it(lock: RLock) {
+            lock.acquire();
+            lock.acquire();
+        }
+        let lock = RLock::new().unwrap();
+        elsewhere.start(end_with_it, lock.clone()).join();
+        let guard = lock.lock();
+        assert!(guard.is_abandoned());
+        guard.clear_abandoned();
+        drop(guard);
+        assert!(!lock.is_locked());
+        assert!(!lock.lock().is_abandoned());
+    }
+
+    fn the_text_form_of_an_rlock_shows_how_often_it_was_taken(_: Elsewhere) {
+        let lock = RLock::new().unwrap();
+        assert_eq!(format!("{lock:?}"), "RLock { is_locked: false, is_abandoned: false }");
+        let (_once, _twice) = (lock.lock(), lock.lock());
+        let shown = format!("{lock:?}");
+        assert!(shown.contains("is_locked: true") && shown.contains("times: 2"), "{shown}");
+    }
+}

@@ -8,12 +8,17 @@
 mod support;
 
 mod authentication;
+mod barrier;
 mod churn;
+mod condition;
 mod event;
 mod listener;
 mod lock;
+mod once;
 mod passing;
 mod pipe;
+mod rw_lock;
+mod semaphore;
 mod shared_vec;
 mod wait;
 
