@@ -6,9 +6,10 @@ mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeSet;
+use std::io::Write;
 use std::rc::Rc;
 
-use pool::{Error, ErrorKind, Exit, ForkMap, ProcessPool, Role, current_process, parent_process};
+use pool::{Error, ErrorKind, Exit, ForkMap, Passed, ProcessPool, Role, current_process, parent_process};
 use support::{
     Census, SIGKILL, SIGSEGV, Scratch, all_children, alone, is_alive, kill, limit_descriptors, violate_memory,
 };
@@ -37,6 +38,7 @@ alone!(
     a_death_is_the_error_of_its_item,
     a_result_that_cannot_be_encoded_is_an_error,
     a_call_inside_a_child_works,
+    a_result_can_be_a_descriptor,
     beside_other_threads_it_is_refused,
     no_workers_are_refused,
     children_die_with_the_program,
@@ -201,6 +203,20 @@ fn a_call_inside_a_child_works() {
     };
     let results = on(2).map(&[1, 2], inner).unwrap();
     assert_eq!(results, [Ok(vec![11, 12, 13]), Ok(vec![21, 22, 23])]);
+}
+
+fn a_result_can_be_a_descriptor() {
+    let open = |text: &&str| {
+        let (hears, mut says) = std::io::pipe().unwrap();
+        says.write_all(text.as_bytes()).unwrap();
+        Passed::from(hears)
+    };
+    let texts: Vec<String> = (0..50).map(|n| n.to_string()).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    let heard = on(3).map(&texts, open).unwrap();
+    for (text, hears) in texts.iter().zip(heard) {
+        assert_eq!(std::io::read_to_string(hears.into_inner()).unwrap(), *text);
+    }
 }
 
 fn beside_other_threads_it_is_refused() {

@@ -20,15 +20,16 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::thread::JoinHandle;
 
+use pool_core::luggage::Luggage;
 use pool_core::{Error, ErrorKind, Exit, Message, Result, Settings, Worker, single};
 use pool_ipc::birth::{self, Born};
 use pool_ipc::child::{Child, Ended};
 use pool_ipc::results::{self, Arrival, Arrivals, Claims, Outlet};
 use pool_ipc::watch::Watch;
-use pool_ipc::{limits, own};
+use pool_ipc::{limits, own, passing};
 
 use crate::identity::{Identity, Role};
-use crate::{ProcessPool, StartMethod, process};
+use crate::{ProcessPool, StartMethod, porter, process};
 
 impl ProcessPool {
     /// Runs `f` on every item, on up to `workers` processes that are forked for this call, and gives the results
@@ -105,8 +106,9 @@ impl ForkMap {
     {
         let mut values: Vec<Option<R>> = std::iter::repeat_with(|| None).take(items.len()).collect();
         let run = |item: usize, output: &mut dyn FnMut(u32, &[u8])| single::run(|| f(&items[item]), output);
-        self.perform(items.len(), &run, &mut |item, status, bytes| {
-            values[item] = Some(single::finish(status, bytes, None)?);
+        porter::hire();
+        self.perform(items.len(), &run, &mut |item, status, bytes, luggage| {
+            values[item] = Some(single::finish(status, bytes, luggage)?);
             Ok(())
         })?;
         Ok(values.into_iter().flatten().collect())
@@ -140,7 +142,10 @@ impl ForkMap {
                         continue;
                     };
                     outcome.arrived[item] = true;
-                    if let Err(error) = take(item, status, bytes) {
+                    let taken = crew
+                        .luggage(child, status)
+                        .and_then(|luggage| take(item, status & !ACCOMPANIED, bytes, luggage));
+                    if let Err(error) = taken {
                         outcome.failed(item, error.with_worker(crew.worker(child)));
                     }
                 }
@@ -190,7 +195,10 @@ impl ForkMap {
 /// Runs an item, and puts out a status and bytes, once.
 type Run<'a> = dyn Fn(usize, &mut dyn FnMut(u32, &[u8])) + 'a;
 /// Takes in what came of an item.
-type Take<'a> = dyn FnMut(usize, u32, Vec<u8>) -> Result<()> + 'a;
+type Take<'a> = dyn FnMut(usize, u32, Vec<u8>, Option<Luggage>) -> Result<()> + 'a;
+
+/// In the status of a result: descriptors came along, over its child's line.
+const ACCOMPANIED: u32 = 1 << 31;
 
 /// What a child does.
 fn live(born: &Born, child: usize, items: usize, claims: &Claims, outlet: &Outlet, run: &Run<'_>) {
@@ -199,7 +207,14 @@ fn live(born: &Born, child: usize, items: usize, claims: &Claims, outlet: &Outle
     }
     while let Some(item) = claims.claim(child, items) {
         run(item, &mut |status, bytes| {
-            if let Err(error) = outlet.send(child, item as u64, status, bytes) {
+            let sent = match passing::leaving() {
+                None => outlet.send(child, item as u64, status, bytes),
+                Some(leaving) => born
+                    .line
+                    .send_descriptors(&leaving)
+                    .and_then(|()| outlet.send(child, item as u64, status | ACCOMPANIED, bytes)),
+            };
+            if let Err(error) = sent {
                 eprintln!("pool: a result cannot be sent: {error}");
                 birth::leave(NOT_SENT);
             }
@@ -287,6 +302,17 @@ impl Crew {
 
     fn worker(&self, child: usize) -> Worker {
         Worker { name: self.name_of(child), pid: self.children.get(child).map(|child| child.pid()) }
+    }
+
+    /// What came along with a result of this child.
+    fn luggage(&self, child: usize, status: u32) -> Result<Option<Luggage>> {
+        let Some(child) = self.children.get(child).filter(|_| status & ACCOMPANIED != 0) else {
+            return Ok(None);
+        };
+        child.line().descriptors().map(|came| Some(porter::came(came))).map_err(|error| {
+            let text = format!("what came along with the result did not arrive: {error}");
+            Error::new(ErrorKind::Os, text).with_source(error)
+        })
     }
 
     fn fork(&mut self, identity: &str, allow_threads: bool, body: &dyn Fn(Born)) -> io::Result<()> {
