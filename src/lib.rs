@@ -35,6 +35,7 @@
 //! | `Process(target, args, name, daemon)`, a subclass of `Process` | [`Process::spawn`], [`Process::builder`], [`Run`] |
 //! | `join`, `exitcode`, `is_alive`, `terminate`, `kill`, `close`, `sentinel` | the same names on [`Process`]; `join` also gives what the function returned |
 //! | `current_process`, `parent_process`, `active_children`, `cpu_count` | the same names |
+//! | `Lock` … `Barrier`, `Value`, `Array`, `Queue`, `Pipe`, `Listener`, `Client`, `wait`, `SharedMemory`, `ShareableList` | feature `shared`: the same names in `pool::shared`; `sync` is the locks alone |
 //! | `util.Finalize`, `atexit` | [`at_exit`] |
 //! | `log_to_stderr`, `get_logger` | feature `log`: `log_to_stderr`, `forward_logs` on the builders; the library's records have the target `pool` |
 //! | a function that reads globals, under the start method `fork` | [`ProcessPool::fork_map`], [`ForkMap`]: a closure that captures, over borrowed items |
