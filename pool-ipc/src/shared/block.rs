@@ -211,7 +211,8 @@ impl Block {
         matches!(self.0.map, Map::Frozen(_))
     }
 
-    pub(super) fn id(&self) -> u128 {
+    /// By which it is told from all others: a random number.
+    pub fn id(&self) -> u128 {
         self.0.id
     }
 

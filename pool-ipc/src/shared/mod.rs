@@ -8,6 +8,7 @@
 mod block;
 mod frozen;
 mod location;
+mod named;
 mod table;
 mod who;
 
@@ -17,11 +18,18 @@ use std::time::Duration;
 pub use block::{Block, HEAD};
 pub use frozen::{Draft, Filling, Frozen};
 pub use location::{Location, Place};
-pub(crate) use table::freeze;
+pub use named::{Door, Name, find, knock};
 pub use table::{forget, forget_retired, remember};
 pub use who::{WHO, id_of, is_alive, this_process, this_thread};
 
 use crate::sys::futex;
+
+/// The locks of shared objects, which a fork must not find held by a thread that the child does not have.
+pub(crate) fn freeze() -> (impl Drop, impl Drop) {
+    // In the order in which they are taken.
+    let named = named::freeze();
+    (table::freeze(), named)
+}
 
 /// Sleeps while `word` is `expected`, at most for `timeout`. Returns early for any reason or none: look again.
 pub fn wait(word: &AtomicU32, expected: u32, timeout: Option<Duration>) {

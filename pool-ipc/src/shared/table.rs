@@ -18,7 +18,7 @@ fn table() -> MutexGuard<'static, Option<HashMap<u128, Weak<Mapped>>>> {
 }
 
 /// The table's locks, which a fork must not find held by a thread that the child does not have.
-pub(crate) fn freeze() -> impl Drop {
+pub(super) fn freeze() -> impl Drop {
     struct Frozen {
         _table: MutexGuard<'static, Option<HashMap<u128, Weak<Mapped>>>>,
         _recent: MutexGuard<'static, VecDeque<Block>>,

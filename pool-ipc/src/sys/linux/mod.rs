@@ -8,6 +8,7 @@ pub(crate) mod futex;
 pub(crate) mod image;
 pub(crate) mod limits;
 pub(crate) mod memory;
+pub(crate) mod named_socket;
 pub(crate) mod process;
 pub(crate) mod setting;
 pub(crate) mod socket;
