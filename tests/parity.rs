@@ -84,6 +84,18 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "Value",
+        &[
+            "_TestValue.test_value",
+            "_TestValue.test_rawvalue",
+            "_TestSharedCTypes.test_sharedctypes",
+            "_TestSharedCTypes.test_synchronize",
+            "_TestSharedCTypes.test_copy",
+        ],
+    ),
+    ("Array", &["_TestArray.test_array", "_TestArray.test_array_from_size", "_TestArray.test_rawarray"]),
+    ("Heap", &["_TestHeap.test_heap", "_TestHeap.test_free_from_gc"]),
+    (
         "resource tracker",
         &[
             "_TestSharedMemory.test_shared_memory_cleaned_after_process_termination",

@@ -22,14 +22,60 @@ pub(crate) enum Kind {
     Once = 9,
     #[cfg(feature = "memory")]
     SharedVec = 32,
+    #[cfg(feature = "memory")]
+    Value = 33,
+    #[cfg(feature = "memory")]
+    RawValue = 34,
+    #[cfg(feature = "memory")]
+    Array = 35,
+    #[cfg(feature = "memory")]
+    RawArray = 36,
 }
 
+/// Where a block is, as it crosses.
 #[derive(Serialize, Deserialize)]
-struct Encoded {
+pub(crate) struct Encoded {
     id: u128,
     /// The process that has it; 0: its descriptor came along.
     pid: u32,
     place: u64,
+}
+
+impl Encoded {
+    /// Of a block that is there, if that can be said.
+    pub(crate) fn of(location: io::Result<Location>) -> io::Result<Encoded> {
+        let location = location.map_err(|error| {
+            io::Error::new(error.kind(), format!("a shared object cannot be passed on: {error}"))
+        })?;
+        let (pid, place) = match location.place {
+            Place::Listed(place) => (0, place),
+            Place::Held { pid, descriptor } => (pid, u64::from(descriptor.unsigned_abs())),
+        };
+        Ok(Encoded { id: location.id, pid, place })
+    }
+
+    fn location(&self) -> Location {
+        let place = match self.pid {
+            0 => Place::Listed(self.place),
+            pid => Place::Held { pid, descriptor: i32::try_from(self.place).unwrap_or(-1) },
+        };
+        Location { id: self.id, place }
+    }
+
+    /// What `open` makes of the place of an object of this kind.
+    pub(crate) fn open_by<U>(
+        &self,
+        kind: Kind,
+        open: impl FnOnce(&Location) -> io::Result<U>,
+    ) -> io::Result<U> {
+        open(&self.location())
+            .map_err(|error| io::Error::new(error.kind(), format!("a shared object ({kind:?}): {error}")))
+    }
+
+    /// The block of an object of this kind.
+    pub(crate) fn open(&self, kind: Kind) -> io::Result<Block> {
+        self.open_by(kind, |location| Block::open(location, kind as u32))
+    }
 }
 
 /// Encodes where `block` is.
@@ -37,35 +83,14 @@ pub(crate) fn serialize<S: Serializer>(block: &Block, serializer: S) -> Result<S
     put(block.locate(), serializer)
 }
 
-/// Encodes where a block is, if that can be said.
+/// Encodes where a block is.
 pub(crate) fn put<S: Serializer>(location: io::Result<Location>, serializer: S) -> Result<S::Ok, S::Error> {
-    let location = location
-        .map_err(|error| S::Error::custom(format!("a shared object cannot be passed on: {error}")))?;
-    let (pid, place) = match location.place {
-        Place::Listed(place) => (0, place),
-        Place::Held { pid, descriptor } => (pid, u64::from(descriptor.unsigned_abs())),
-    };
-    Encoded { id: location.id, pid, place }.serialize(serializer)
+    Encoded::of(location).map_err(S::Error::custom)?.serialize(serializer)
 }
 
 /// The block of an object of this kind.
 pub(crate) fn deserialize<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D) -> Result<Block, D::Error> {
-    open(kind, deserializer, |location| Block::open(location, kind as u32))
-}
-
-/// What `open` makes of the place of an object of this kind.
-pub(crate) fn open<'de, D: Deserializer<'de>, U>(
-    kind: Kind,
-    deserializer: D,
-    open: impl FnOnce(&Location) -> io::Result<U>,
-) -> Result<U, D::Error> {
-    let Encoded { id, pid, place } = Encoded::deserialize(deserializer)?;
-    let place = match pid {
-        0 => Place::Listed(place),
-        pid => Place::Held { pid, descriptor: i32::try_from(place).unwrap_or(-1) },
-    };
-    open(&Location { id, place })
-        .map_err(|error| D::Error::custom(format!("a shared object ({kind:?}): {error}")))
+    Encoded::deserialize(deserializer)?.open(kind).map_err(D::Error::custom)
 }
 
 /// The block of an object of this kind, which has at least `words` of 64 bits.

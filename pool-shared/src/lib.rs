@@ -31,22 +31,20 @@ mod event;
 mod lock;
 #[cfg(not(loom))]
 mod once;
-#[cfg(feature = "memory")]
-mod plain;
 #[cfg(not(loom))]
 mod rlock;
 #[cfg(not(loom))]
 mod rw_lock;
 #[cfg(not(loom))]
 mod semaphore;
-#[cfg(feature = "memory")]
-mod shared_vec;
+#[cfg(all(feature = "memory", not(loom)))]
+mod memory;
 
 #[cfg(not(loom))]
 pub use barrier::Barrier;
 /// What the items of arrays and values are: [`Pod`](bytemuck::Pod), plain data. With its feature `derive`, structs of
 /// such are such.
-#[cfg(feature = "memory")]
+#[cfg(all(feature = "memory", not(loom)))]
 pub use bytemuck;
 #[cfg(not(loom))]
 pub use condition::{Condition, ConditionGuard};
@@ -69,5 +67,5 @@ pub use rlock::{RLock, RLockGuard};
 pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 #[cfg(not(loom))]
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
-#[cfg(feature = "memory")]
-pub use shared_vec::{SharedVec, SharedVecDraft};
+#[cfg(all(feature = "memory", not(loom)))]
+pub use memory::*;

@@ -13,7 +13,7 @@ fn count() -> u32 {
 const BATCH: u32 = 50;
 
 /// What a process has of shared objects: descriptors of all kinds, and mappings.
-fn held() -> (usize, usize) {
+pub(crate) fn held() -> (usize, usize) {
     let descriptors = std::fs::read_dir("/proc/self/fd").expect("the descriptors").count();
     let maps = std::fs::read_to_string("/proc/self/maps").expect("the mappings");
     (

@@ -9,6 +9,7 @@ mod support;
 
 mod authentication;
 mod barrier;
+mod array;
 mod churn;
 mod condition;
 mod event;
@@ -21,6 +22,7 @@ mod rw_lock;
 mod semaphore;
 mod shared_vec;
 mod wait;
+mod value;
 
 use pool::{AsyncResult, Message, Pool, Process, StartMethod, TaskFn, ThreadPool};
 use support::Census;

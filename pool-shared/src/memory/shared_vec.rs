@@ -6,11 +6,12 @@ use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 
 use bytemuck::Pod;
-use pool_ipc::shared::{Draft, Filling, Frozen};
+use pool_ipc::shared::{Draft, Filling, Frozen, Location};
+use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::crossing::{self, Kind};
-use crate::plain::{bytes_of_items, tag};
+use super::plain::{bytes_of_items, tag};
+use crate::crossing::{self, Encoded, Kind};
 
 /// An array that is made once, never changes, and is passed as a handle: whatever its size, to pass it costs what
 /// passing a few numbers costs, and every process reads the same memory in place. A clone is the same array.
@@ -148,13 +149,15 @@ impl<T> Serialize for SharedVec<T> {
 
 impl<'de, T: Pod> Deserialize<'de> for SharedVec<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<SharedVec<T>, D::Error> {
-        crossing::open(Kind::SharedVec, deserializer, |location| {
+        let open = |location: &Location| {
             let block = Frozen::open(location, Kind::SharedVec as u32)?;
             if block.tag() != tag::<T>() || bytemuck::try_cast_slice::<u8, T>(block.bytes()).is_err() {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "an array of items of another type"));
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "items of another type"));
             }
             Ok(SharedVec::new(block))
-        })
+        };
+        let encoded = Encoded::deserialize(deserializer)?;
+        encoded.open_by(Kind::SharedVec, open).map_err(D::Error::custom)
     }
 }
 
