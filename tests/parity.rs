@@ -96,6 +96,24 @@ const ROWS: &[(&str, &[&str])] = &[
     ("Array", &["_TestArray.test_array", "_TestArray.test_array_from_size", "_TestArray.test_rawarray"]),
     ("Heap", &["_TestHeap.test_heap", "_TestHeap.test_free_from_gc"]),
     (
+        "SharedMemory",
+        &[
+            "_TestSharedMemory.test_shared_memory_name_with_embedded_null",
+            "_TestSharedMemory.test_shared_memory_basics",
+            "_TestSharedMemory.test_invalid_shared_memory_creation",
+            "_TestSharedMemory.test_shared_memory_pickle_unpickle",
+            "_TestSharedMemory.test_shared_memory_pickle_unpickle_dead_object",
+            "_TestSharedMemory.test_shared_memory_across_processes",
+        ],
+    ),
+    (
+        "ShareableList",
+        &[
+            "_TestSharedMemory.test_shared_memory_ShareableList_basics",
+            "_TestSharedMemory.test_shared_memory_ShareableList_pickling_dead_object",
+        ],
+    ),
+    (
         "resource tracker",
         &[
             "_TestSharedMemory.test_shared_memory_cleaned_after_process_termination",

@@ -30,6 +30,10 @@ pub(crate) enum Kind {
     Array = 35,
     #[cfg(feature = "memory")]
     RawArray = 36,
+    #[cfg(feature = "memory")]
+    SharedMemory = 37,
+    #[cfg(feature = "memory")]
+    ShareableList = 38,
 }
 
 /// Where a block is, as it crosses.

@@ -29,6 +29,8 @@ mod error;
 mod event;
 #[cfg(not(loom))]
 mod lock;
+#[cfg(all(feature = "memory", not(loom)))]
+mod memory;
 #[cfg(not(loom))]
 mod once;
 #[cfg(not(loom))]
@@ -37,8 +39,6 @@ mod rlock;
 mod rw_lock;
 #[cfg(not(loom))]
 mod semaphore;
-#[cfg(all(feature = "memory", not(loom)))]
-mod memory;
 
 #[cfg(not(loom))]
 pub use barrier::Barrier;
@@ -59,6 +59,8 @@ pub use error::{BrokenBarrier, ConditionError, ReleaseError};
 pub use event::Event;
 #[cfg(not(loom))]
 pub use lock::{Lock, LockGuard};
+#[cfg(all(feature = "memory", not(loom)))]
+pub use memory::*;
 #[cfg(not(loom))]
 pub use once::Once;
 #[cfg(not(loom))]
@@ -67,5 +69,3 @@ pub use rlock::{RLock, RLockGuard};
 pub use rw_lock::{ReadGuard, RwLock, WriteGuard};
 #[cfg(not(loom))]
 pub use semaphore::{BoundedSemaphore, Permit, Semaphore};
-#[cfg(all(feature = "memory", not(loom)))]
-pub use memory::*;

@@ -7,9 +7,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod array;
 mod authentication;
 mod barrier;
-mod array;
 mod churn;
 mod condition;
 mod event;
@@ -20,9 +20,11 @@ mod passing;
 mod pipe;
 mod rw_lock;
 mod semaphore;
+mod shareable_list;
+mod shared_memory;
 mod shared_vec;
-mod wait;
 mod value;
+mod wait;
 
 use pool::{AsyncResult, Message, Pool, Process, StartMethod, TaskFn, ThreadPool};
 use support::Census;

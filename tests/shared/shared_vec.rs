@@ -3,7 +3,7 @@
 use bytemuck::{Pod, Zeroable};
 use pool::shared::{Event, SharedVec};
 
-use crate::churn::churn;
+use crate::churn::{churn, encoded};
 use crate::{Elsewhere, with_the_other_side_everywhere};
 
 with_the_other_side_everywhere!(
@@ -131,10 +131,4 @@ fn nobody_can_write_an_array_that_is_frozen() {
     let place = format!("{:x}-", array.as_ptr() as usize & !4095);
     let line = mapped.lines().find(|line| line.starts_with(&place)).unwrap();
     assert!(line.contains(" r--"), "{line}");
-}
-
-fn encoded<T: serde::Serialize>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    pool::codec::encode(value, &mut bytes).unwrap();
-    bytes
 }

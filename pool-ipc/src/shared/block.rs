@@ -40,6 +40,8 @@ pub(super) struct Mapped {
     id: u128,
     /// In which generation of this process it was created; `None`: by somebody else.
     created: Option<u32>,
+    /// How often it was asked whether it is retired, if it is frozen.
+    asked: AtomicU32,
 }
 
 #[derive(Debug)]
@@ -48,6 +50,10 @@ enum Map {
     /// Nobody can write it, here or anywhere.
     Frozen(Mmap),
 }
+
+/// How often it is asked whether a frozen block is retired until the system is: that is a call of the system, between
+/// two tasks.
+const SELDOM: u32 = 32;
 
 impl Block {
     /// A new block for an object of this kind, with `len` bytes for the object, all zero. Memory is taken where it is
@@ -68,7 +74,13 @@ impl Block {
         let file = memory::segment(c"pool-shared", whole as u64).map_err(|error| too_large(error, len))?;
         let map = MmapOptions::new().len(whole).map_raw(&file).map_err(|error| too_large(error, len))?;
         let head = Head { id: u128::from_le_bytes(random()?), kind, tag, len };
-        let mapped = Mapped { file, map: Map::Writable(map), id: head.id, created: Some(generation()) };
+        let mapped = Mapped {
+            file,
+            map: Map::Writable(map),
+            id: head.id,
+            created: Some(generation()),
+            asked: AtomicU32::new(0),
+        };
         let block = Block(Arc::new(mapped));
         for (word, value) in block.0.all64().iter().zip(head.words()) {
             // ORDERING: nobody else has it before this function returns.
@@ -81,8 +93,13 @@ impl Block {
     /// A block that was just frozen, with this head.
     pub(super) fn of_frozen(file: File, head: &Head) -> io::Result<Block> {
         let map = map_frozen(&file)?;
-        let block =
-            Block(Arc::new(Mapped { file, map: Map::Frozen(map), id: head.id, created: Some(generation()) }));
+        let block = Block(Arc::new(Mapped {
+            file,
+            map: Map::Frozen(map),
+            id: head.id,
+            created: Some(generation()),
+            asked: AtomicU32::new(0),
+        }));
         table::note(&block);
         Ok(block)
     }
@@ -225,7 +242,9 @@ impl Block {
         match self.0.map {
             // ORDERING: a hint to forget it.
             Map::Writable(_) => self.0.all32()[RETIRED_AT].load(Relaxed) != 0,
-            Map::Frozen(_) => memory::is_marked(&self.0.file),
+            Map::Frozen(_) => {
+                self.0.asked.fetch_add(1, Relaxed).is_multiple_of(SELDOM) && memory::is_marked(&self.0.file)
+            }
         }
     }
 }
@@ -264,7 +283,7 @@ impl Mapped {
             true => Map::Frozen(map_frozen(&file)?),
             false => Map::Writable(MmapOptions::new().len(len).map_raw(&file)?),
         };
-        let mapped = Mapped { file, map, id, created: None };
+        let mapped = Mapped { file, map, id, created: None, asked: AtomicU32::new(0) };
         let head = mapped.all64();
         // ORDERING: all of it was written before the block was passed on, and is not believed but compared.
         let own = u128::from(head[ID_AT.start].load(Relaxed))
