@@ -4,6 +4,7 @@ mod bytes;
 mod jobs;
 mod lives;
 mod maps;
+mod memory;
 mod round_trips;
 
 use std::process::ExitCode;
@@ -39,10 +40,17 @@ struct Options {
 
 /// All figures, in the order they are printed.
 fn all() -> Vec<Figure> {
-    [round_trips::figures(), jobs::figures(), maps::figures(), bytes::figures(), lives::figures()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        round_trips::figures(),
+        jobs::figures(),
+        maps::figures(),
+        bytes::figures(),
+        lives::figures(),
+        memory::figures(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 /// The whole program. Fails if a figure could not be measured; a missed bound is no failure.

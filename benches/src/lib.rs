@@ -12,7 +12,7 @@
 //! figures ──> figure ──> report        what is measured and must be reached; the rounds; the lines
 //!    ├──> subjects                     the pool's side of each figure
 //!    ├──> limits                       bare spinning, bare futex, bare copies, bare spawn, bare fork
-//!    └──> peers                        ipc-channel, procspawn, rayon, threadpool, rusty_pool
+//!    └──> peers                        ipc-channel, procspawn, rayon, threadpool, rusty_pool, CPython
 //! ```
 
 pub mod child;
