@@ -107,6 +107,13 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "SharedMemoryManager",
+        &[
+            "_TestSharedMemory.test_shared_memory_SharedMemoryServer_ignores_sigint",
+            "_TestSharedMemory.test_shared_memory_SharedMemoryManager_basics",
+        ],
+    ),
+    (
         "ShareableList",
         &[
             "_TestSharedMemory.test_shared_memory_ShareableList_basics",

@@ -35,6 +35,11 @@ pub fn heed_interrupts() {
     exit::heed_interrupts();
 }
 
+/// Has this process ignore the terminal's Ctrl-C again.
+pub fn ignore_interrupts() {
+    exit::ignore_interrupts();
+}
+
 /// Bytes that nobody can guess.
 ///
 /// # Errors

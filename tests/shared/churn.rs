@@ -10,6 +10,11 @@ fn count() -> u32 {
     std::env::var("POOL_CHURN").map_or(300, |text| text.parse().expect("POOL_CHURN"))
 }
 
+/// How many processes are killed at a random moment: `POOL_KILLS`, a few by default.
+pub(crate) fn kills() -> u32 {
+    std::env::var("POOL_KILLS").map_or(10, |text| text.parse().expect("POOL_KILLS"))
+}
+
 /// How many at a time.
 const BATCH: u32 = 50;
 

@@ -15,6 +15,7 @@ mod condition;
 mod event;
 mod listener;
 mod lock;
+mod manager;
 mod once;
 mod passing;
 mod pipe;

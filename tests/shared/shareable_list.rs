@@ -3,6 +3,7 @@
 use pool::shared::{Event, Scalar, ShareableList, ShareableListError, SharedMemory};
 
 use crate::churn::{churn, encoded};
+use crate::support::Random;
 use crate::{Elsewhere, with_the_other_side_everywhere};
 
 with_the_other_side_everywhere!(
@@ -181,10 +182,12 @@ fn one_that_is_killed_while_it_sets_leaves_the_old_or_the_new(elsewhere: Elsewhe
         return;
     }
     let list = ShareableList::create(None, [item(0)]).unwrap();
-    for _ in 0..10 {
+    let mut random = Random::new(1);
+    for _ in 0..crate::churn::kills() {
         let writes = Event::new().unwrap();
         let party = elsewhere.start(write, (list.clone(), writes.clone()));
         writes.wait();
+        (0..random.below(100)).for_each(|_| assert!(is_item(&list.get(0).unwrap())));
         party.kill();
         assert!(is_item(&list.get(0).unwrap()));
         list.set(0, item(1)).unwrap();

@@ -2,14 +2,18 @@
 
 use bytemuck::{Pod, Zeroable};
 use pool::shared::{Event, SharedVec};
+use pool::{Pool, ThreadPool};
 
 use crate::churn::{churn, encoded};
+use crate::support::pool_of;
 use crate::{Elsewhere, with_the_other_side_everywhere};
 
 with_the_other_side_everywhere!(
     an_array_is_read_where_it_lies,
     an_array_of_structs_is_read_where_it_lies,
     an_array_without_items_is_passed_too,
+    an_array_is_a_result_too,
+    a_pools_task_gives_an_array_for_an_array,
     an_array_outlives_the_handles_of_whoever_made_it,
     a_reader_that_is_killed_takes_nothing_along,
     many_arrays_made_passed_and_dropped_leave_nothing,
@@ -56,6 +60,38 @@ fn an_array_without_items_is_passed_too(elsewhere: Elsewhere) {
     let arrays = [SharedVec::from_slice(&[]).unwrap(), SharedVec::draft(0).unwrap().freeze().unwrap()];
     for array in arrays {
         assert!(elsewhere.start(|array: SharedVec<u32>| array.is_empty(), array).join());
+    }
+}
+
+fn an_array_is_a_result_too(elsewhere: Elsewhere) {
+    fn squares(len: u64) -> SharedVec<u64> {
+        SharedVec::try_from_iter((0..len).map(|n| n * n)).unwrap()
+    }
+    // Its maker has ended.
+    let array = elsewhere.start(squares, 1_000).join();
+    assert!(array.iter().copied().eq((0..1_000).map(|n| n * n)));
+    let sum = elsewhere.start(|array: SharedVec<u64>| array.iter().sum::<u64>(), array.clone()).join();
+    assert_eq!(sum, array.iter().sum());
+}
+
+fn a_pools_task_gives_an_array_for_an_array(elsewhere: Elsewhere) {
+    fn doubled(array: SharedVec<u32>) -> SharedVec<u32> {
+        let mut draft = SharedVec::draft(array.len()).unwrap();
+        draft.iter_mut().zip(&array).for_each(|(to, from)| *to = from * 2);
+        draft.freeze().unwrap()
+    }
+    fn check(pool: &impl Pool) {
+        let arrays: Vec<_> = (0..20).map(|n| SharedVec::from_slice(&[n; 100]).unwrap()).collect();
+        let doubles = pool.map(doubled, arrays.clone()).unwrap();
+        for (array, double) in arrays.iter().zip(&doubles) {
+            assert!(double.iter().eq(array.iter().map(|n| n * 2).collect::<Vec<_>>().iter()));
+        }
+        // And once more, what a worker made.
+        assert_eq!(pool.apply(doubled, doubles[7].clone()).unwrap()[..], [28; 100]);
+    }
+    match elsewhere {
+        Elsewhere::Thread => check(&ThreadPool::new(2).unwrap()),
+        Elsewhere::Process(method) => check(&pool_of(method, 2)),
     }
 }
 

@@ -6,6 +6,7 @@ use bytemuck::{Pod, Zeroable};
 use pool::shared::{Array, Event, Lock, RawArray, RawValue, Value};
 
 use crate::churn::churn;
+use crate::support::Random;
 use crate::{Elsewhere, with_the_other_side_everywhere};
 
 with_the_other_side_everywhere!(
@@ -239,11 +240,12 @@ fn one_that_is_killed_while_it_counts_leaves_a_whole_number(elsewhere: Elsewhere
         return;
     }
     let value = Value::new(0).unwrap();
-    for _ in 0..10 {
+    let mut random = Random::new(1);
+    for _ in 0..crate::churn::kills() {
         let counts = Event::new().unwrap();
         let party = elsewhere.start(count, (value.clone(), counts.clone()));
         counts.wait();
-        (0..100).for_each(|_| assert!(is_whole(value.get())));
+        (0..random.below(300)).for_each(|_| assert!(is_whole(value.get())));
         party.kill();
         assert!(is_whole(value.get()));
     }

@@ -14,7 +14,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -53,6 +53,22 @@ impl Door {
     /// The system refuses a descriptor.
     pub fn accept(&self) -> io::Result<UnixStream> {
         named_socket::accept(&self.0)
+    }
+
+    /// Waits for the next one, and lets it in.
+    ///
+    /// # Errors
+    /// It went away again; the system refuses a descriptor.
+    pub fn next(&self) -> io::Result<UnixStream> {
+        events::readable(self.as_fd(), None);
+        self.accept()
+    }
+}
+
+/// One that another process opened.
+impl From<OwnedFd> for Door {
+    fn from(descriptor: OwnedFd) -> Door {
+        Door(Own::new(descriptor.into()))
     }
 }
 

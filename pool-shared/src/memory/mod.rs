@@ -2,6 +2,8 @@
 
 mod array;
 mod locked;
+#[cfg(feature = "manager")]
+mod manager;
 mod named;
 mod plain;
 mod shareable_list;
@@ -10,6 +12,8 @@ mod shared_vec;
 mod value;
 
 pub use array::{Array, ArrayGuard, OutOfBounds, RawArray};
+#[cfg(feature = "manager")]
+pub use manager::SharedMemoryManager;
 pub use shareable_list::{Scalar, ShareableList, ShareableListError};
 pub use shared_memory::SharedMemory;
 pub use shared_vec::{SharedVec, SharedVecDraft};

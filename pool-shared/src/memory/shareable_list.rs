@@ -184,32 +184,10 @@ impl ShareableList {
     /// # Errors
     /// As [`SharedMemory::create`](crate::SharedMemory::create).
     pub fn create(name: Option<&str>, items: impl IntoIterator<Item = Scalar>) -> io::Result<ShareableList> {
-        let items: Vec<(u64, Vec<u8>)> = items.into_iter().map(|item| item.encode()).collect();
-        let head = (SLOTS_AT + items.len() * SLOT_WORDS) * size_of::<u64>();
-        let mut place = head;
-        let slots: Vec<Slot> = items
-            .iter()
-            .map(|(_, bytes)| {
-                let slot = Slot { place, capacity: bytes.len().next_multiple_of(8).max(8) };
-                place += 2 * slot.capacity;
-                slot
-            })
-            .collect();
-        let too_large =
-            || io::Error::new(io::ErrorKind::InvalidInput, "a list with an item of 4 GiB or more");
-        let block = Block::create(Kind::ShareableList as u32, place)?;
-        let words = block.words64();
-        for (nth, (slot, (tag, bytes))) in slots.iter().zip(&items).enumerate() {
-            let capacity = u32::try_from(slot.capacity).map_err(|_| too_large())?;
-            let place = u32::try_from(slot.place / 8).map_err(|_| too_large())?;
-            block.write(slot.place, bytes)?;
-            let at = SLOTS_AT + nth * SLOT_WORDS;
-            // ORDERING: nobody else has the block before it has its name.
-            words[at].store(u64::from(place) << 32 | u64::from(capacity), Relaxed);
-            words[at + 1].store(tag << TAG_AT | bytes.len() as u64, Relaxed);
-        }
-        words[COUNT_AT].store(items.len() as u64, Relaxed);
-        Ok(ShareableList { memory: NamedBlock::create(name, block)?, len: items.len() })
+        let layout = Layout::of(items)?;
+        let block = Block::create(Kind::ShareableList as u32, layout.size)?;
+        layout.fill(&block)?;
+        ShareableList::new(NamedBlock::create(name, block)?)
     }
 
     /// The list of this name.
@@ -220,7 +198,7 @@ impl ShareableList {
         ShareableList::new(NamedBlock::attach(Kind::ShareableList, name)?)
     }
 
-    fn new(memory: NamedBlock) -> io::Result<ShareableList> {
+    pub(super) fn new(memory: NamedBlock) -> io::Result<ShareableList> {
         let damaged = || io::Error::new(io::ErrorKind::InvalidData, ShareableListError::Damaged);
         let words = memory.block.words64();
         // ORDERING: as in `create`.
@@ -380,6 +358,51 @@ impl ShareableList {
         let damaged = |_| ShareableListError::Damaged;
         self.memory.block.read(slot.area(state & SECOND_AREA), &mut bytes).map_err(damaged)?;
         Scalar::decode(state >> TAG_AT, bytes).ok_or(ShareableListError::Damaged)
+    }
+}
+
+/// A list before it has memory.
+pub(super) struct Layout {
+    /// How many bytes it needs.
+    pub(super) size: usize,
+    /// Each with the type and the bytes of its item.
+    slots: Vec<(Slot, u64, Vec<u8>)>,
+}
+
+impl Layout {
+    pub(super) fn of(items: impl IntoIterator<Item = Scalar>) -> io::Result<Layout> {
+        let items: Vec<(u64, Vec<u8>)> = items.into_iter().map(|item| item.encode()).collect();
+        let mut size = (SLOTS_AT + items.len() * SLOT_WORDS) * size_of::<u64>();
+        let mut slots = Vec::with_capacity(items.len());
+        for (tag, bytes) in items {
+            let slot = Slot { place: size, capacity: bytes.len().next_multiple_of(8).max(8) };
+            size += 2 * slot.capacity;
+            slots.push((slot, tag, bytes));
+        }
+        let is_small = |(slot, ..): &(Slot, _, _)| {
+            u32::try_from(slot.capacity).is_ok() && u32::try_from(slot.place / 8).is_ok()
+        };
+        if !slots.iter().all(is_small) {
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "a list with an item of 4 GiB, or of 32 GiB",
+            ));
+        }
+        Ok(Layout { size, slots })
+    }
+
+    /// Writes the list into its memory, which nobody else has yet.
+    pub(super) fn fill(&self, block: &Block) -> io::Result<()> {
+        let words = block.words64();
+        for (nth, (slot, tag, bytes)) in self.slots.iter().enumerate() {
+            block.write(slot.place, bytes)?;
+            let at = SLOTS_AT + nth * SLOT_WORDS;
+            // ORDERING: whoever else gets the block gets it through the system.
+            words[at].store((slot.place as u64 / 8) << 32 | slot.capacity as u64, Relaxed);
+            words[at + 1].store(tag << TAG_AT | bytes.len() as u64, Relaxed);
+        }
+        words[COUNT_AT].store(self.slots.len() as u64, Relaxed);
+        Ok(())
     }
 }
 

@@ -139,6 +139,13 @@ impl SharedMemory {
     }
 }
 
+#[cfg(feature = "manager")]
+impl SharedMemory {
+    pub(super) fn of(memory: NamedBlock) -> SharedMemory {
+        SharedMemory(memory)
+    }
+}
+
 impl fmt::Debug for SharedMemory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("SharedMemory").field("name", &self.name()).field("size", &self.size()).finish()

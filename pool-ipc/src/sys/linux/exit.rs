@@ -17,6 +17,12 @@ pub(crate) fn heed_interrupts() {
     unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
 }
 
+/// Has the terminal's Ctrl-C do nothing to this process.
+pub(crate) fn ignore_interrupts() {
+    // SAFETY: a disposition that runs no code.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_IGN) };
+}
+
 /// Fills `bytes` with random ones, fit for a secret.
 pub(crate) fn random(bytes: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
