@@ -47,13 +47,26 @@ pub fn ask(encoding: Encoding) {
 pub struct Bag {
     /// The descriptors, in the order of their places.
     pub descriptors: Vec<Own<OwnedFd>>,
-    /// What has to live until the value has arrived.
-    pub blocks: Vec<Block>,
+    /// What has to live until the value has arrived. The first one is by itself: mostly it is the only one, and
+    /// takes no memory then.
+    block: Option<Block>,
+    blocks: Vec<Block>,
+}
+
+impl Bag {
+    const EMPTY: Bag = Bag { descriptors: Vec::new(), block: None, blocks: Vec::new() };
+
+    fn keep(&mut self, block: Block) {
+        match self.block {
+            None => self.block = Some(block),
+            Some(_) => self.blocks.push(block),
+        }
+    }
 }
 
 thread_local! {
     /// What goes along with what this thread encodes.
-    static BAG: RefCell<Bag> = const { RefCell::new(Bag { descriptors: Vec::new(), blocks: Vec::new() }) };
+    static BAG: RefCell<Bag> = const { RefCell::new(Bag::EMPTY) };
     /// What goes along with a value that this thread encodes apart from what it may be encoding.
     static APART: RefCell<Option<Vec<Own<OwnedFd>>>> = const { RefCell::new(None) };
     /// The descriptors that came with what this thread decodes, until they are taken.
@@ -122,7 +135,7 @@ pub(crate) fn keep(block: &Block) -> bool {
         _ if is_apart() => false,
         Some(Way::Along) => false,
         Some(Way::Kept | Way::Alone) => {
-            pack(|bag| bag.blocks.push(block.clone()));
+            pack(|bag| bag.keep(block.clone()));
             true
         }
         None => true,

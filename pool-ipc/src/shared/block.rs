@@ -120,16 +120,21 @@ impl Block {
         frozen: bool,
         descriptor: impl FnOnce() -> io::Result<OwnedFd>,
     ) -> io::Result<Block> {
-        let block = match table::find(id) {
-            Some(block) => block,
-            None => table::settle(Block(Arc::new(Mapped::map(descriptor()?, id)?))),
+        let (block, is_recent) = match table::recent(id) {
+            Some(block) => (block, true),
+            None => match table::find(id) {
+                Some(block) => (block, false),
+                None => (table::settle(Block(Arc::new(Mapped::map(descriptor()?, id)?))), false),
+            },
         };
         // ORDERING: written before the block was passed on.
         let own = block.0.all64()[KIND_AT].load(Relaxed);
         if own != u64::from(kind) || block.is_frozen() != frozen {
             return Err(invalid(format!("a shared object of another kind ({own} instead of {kind})")));
         }
-        table::recall(&block);
+        if !is_recent {
+            table::recall(&block);
+        }
         Ok(block)
     }
 

@@ -5,6 +5,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use super::Block;
+use super::who::{id_of, this_process};
 use crate::passing;
 use crate::sys::memory;
 
@@ -34,7 +35,7 @@ pub enum Place {
 impl Location {
     /// Where `block` is to be found by whoever decodes what this thread encodes.
     pub(super) fn of(block: &Block) -> io::Result<Location> {
-        let held = Place::Held { pid: std::process::id(), descriptor: block.as_raw_fd() };
+        let held = Place::Held { pid: id_of(this_process()), descriptor: block.as_raw_fd() };
         let place = match passing::keep(block) {
             true => held,
             false => passing::list(block.as_fd()).transpose()?.map_or(held, Place::Listed),

@@ -26,7 +26,7 @@ pub(super) fn freeze() -> impl Drop {
     impl Drop for Frozen {
         fn drop(&mut self) {}
     }
-    let recent = recent();
+    let recent = recent_blocks();
     Frozen { _table: table(), _recent: recent }
 }
 
@@ -65,7 +65,7 @@ static RECENT: Mutex<VecDeque<Block>> = Mutex::new(VecDeque::new());
 static RECENT_COUNT: AtomicUsize = AtomicUsize::new(0);
 static REMEMBERS: AtomicBool = AtomicBool::new(false);
 
-fn recent() -> MutexGuard<'static, VecDeque<Block>> {
+fn recent_blocks() -> MutexGuard<'static, VecDeque<Block>> {
     RECENT.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -76,12 +76,27 @@ pub fn remember() {
     REMEMBERS.store(true, Relaxed);
 }
 
+/// The remembered block with this id, which is now the one that was opened last.
+pub(super) fn recent(id: u128) -> Option<Block> {
+    if !REMEMBERS.load(Relaxed) {
+        return None;
+    }
+    let mut recent = recent_blocks();
+    let place = recent.iter().rposition(|known| known.id() == id)?;
+    if place + 1 < recent.len()
+        && let Some(block) = recent.remove(place)
+    {
+        recent.push_back(block);
+    }
+    recent.back().cloned()
+}
+
 /// `block` was opened.
 pub(super) fn recall(block: &Block) {
     if !REMEMBERS.load(Relaxed) {
         return;
     }
-    let mut recent = recent();
+    let mut recent = recent_blocks();
     let oldest = match recent.iter().position(|known| known.id() == block.id()) {
         Some(place) => recent.remove(place),
         None if recent.len() == REMEMBERED => recent.pop_front(),
@@ -108,7 +123,7 @@ pub fn forget() {
 
 fn forget_those(which: impl Fn(&Block) -> bool) -> bool {
     let mut forgotten = Vec::new();
-    let mut recent = recent();
+    let mut recent = recent_blocks();
     let mut place = 0;
     while let Some(block) = recent.get(place) {
         if which(block) { forgotten.extend(recent.remove(place)) } else { place += 1 }

@@ -1,6 +1,7 @@
 //! Plain data in the memory of a block.
 
-use std::any::type_name;
+use std::any::TypeId;
+use std::hash::{Hash, Hasher};
 use std::io;
 use std::marker::PhantomData;
 use std::sync::atomic::Ordering::Relaxed;
@@ -14,13 +15,32 @@ use crate::crossing::{Encoded, Kind};
 const ALIGNED: usize = 64;
 
 /// Which type the items of an object are: by what it is told from objects of other items. The processes of a program
-/// are of one build, in which a type's name means one thing, or nearly so; whatever is mistaken is plain data still.
+/// are of one build, in which a type's id is the same; and whatever is mistaken is plain data still.
 pub(crate) fn tag<T: Pod>() -> u64 {
     const { assert!(size_of::<T>() > 0, "items without a size cannot be in shared memory") };
     const { assert!(align_of::<T>() <= ALIGNED, "items in shared memory are aligned to 64 bytes at most") };
-    // FNV-1a.
-    let name = type_name::<T>().bytes().chain((size_of::<T>() as u64).to_ne_bytes());
-    name.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3))
+    let mut id = Id(0);
+    TypeId::of::<T>().hash(&mut id);
+    id.0
+}
+
+/// What a type's id gives a hasher, which is a hash already.
+struct Id(u64);
+
+impl Hasher for Id {
+    fn write(&mut self, bytes: &[u8]) {
+        // FNV-1a, should it be given in bytes.
+        let add = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3);
+        self.0 = bytes.iter().fold(self.0 ^ 0xcbf2_9ce4_8422_2325, add);
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = self.0.rotate_left(1) ^ id;
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// How many bytes so many items have; if that is no number, one that no memory has.
