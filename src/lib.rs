@@ -38,6 +38,7 @@
 //! | `Lock` … `Barrier`, `Value`, `Array`, `Queue`, `Pipe`, `Listener`, `Client`, `wait`, `SharedMemory`, `ShareableList` | feature `shared`: the same names in `pool::shared`; `sync` is the locks alone |
 //! | `util.Finalize`, `atexit` | [`at_exit`] |
 //! | `log_to_stderr`, `get_logger` | feature `log`: `log_to_stderr`, `forward_logs` on the builders; the library's records have the target `pool` |
+//! | `Value`, `Array`, `RawValue`, `RawArray`, `SharedMemory`, `ShareableList`, `SharedMemoryManager` | feature `shared`: the same names in `pool::shared`; and `SharedVec`, a large array that is passed as a handle |
 //! | a function that reads globals, under the start method `fork` | [`ProcessPool::fork_map`], [`ForkMap`]: a closure that captures, over borrowed items |
 //! | keyword arguments, `functools.partial` | a tuple or struct as the argument; [`with`] binds a context, [`star`] spreads a tuple |
 //!
