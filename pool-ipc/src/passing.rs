@@ -7,10 +7,11 @@
 //! encodes, and for whom, is not known here: [`Encoding`] asks. Who sends a value along with its descriptors by itself
 //! gathers them apart from all that ([`apart`]).
 
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use crate::own::Own;
 use crate::shared::Block;
@@ -55,6 +56,14 @@ pub struct Bag {
 
 impl Bag {
     const EMPTY: Bag = Bag { descriptors: Vec::new(), block: None, blocks: Vec::new() };
+
+    /// Itself, for whoever keeps it. What is only one block needs no memory for that: it is counted already.
+    pub fn into_shared(mut self) -> Arc<dyn Any + Send + Sync> {
+        match self.block.take() {
+            Some(block) if self.descriptors.is_empty() && self.blocks.is_empty() => block.into_shared(),
+            block => Arc::new(Bag { block, ..self }),
+        }
+    }
 
     fn keep(&mut self, block: Block) {
         match self.block {

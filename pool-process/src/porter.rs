@@ -75,7 +75,7 @@ impl luggage::Porter for Porter {
             passing::put_bag(ASIDE.with_borrow_mut(Vec::pop).unwrap_or_default());
         }
         match way {
-            Way::There | Way::Everywhere => Some(Luggage(Arc::new(bag?))),
+            Way::There | Way::Everywhere => Some(Luggage(bag?.into_shared())),
             Way::Back => {
                 passing::leave_with(bag?.descriptors);
                 None

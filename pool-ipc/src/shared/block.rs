@@ -1,5 +1,6 @@
 //! The memory of one shared object.
 
+use std::any::Any;
 use std::fs::File;
 use std::io;
 use std::mem::size_of;
@@ -236,6 +237,10 @@ impl Block {
     /// By which it is told from all others: a random number.
     pub fn id(&self) -> u128 {
         self.0.id
+    }
+
+    pub(crate) fn into_shared(self) -> Arc<dyn Any + Send + Sync> {
+        self.0
     }
 
     pub(super) fn as_shared(&self) -> &Arc<Mapped> {
