@@ -83,31 +83,52 @@ thread_local! {
     /// What goes along with what this thread sends next, and whether there is anything.
     static LEAVING: RefCell<Vec<Own<OwnedFd>>> = const { RefCell::new(Vec::new()) };
     static LEAVES: Cell<bool> = const { Cell::new(false) };
+    /// Nothing goes along with what this thread encodes, and nobody keeps it.
+    static BARE: Cell<bool> = const { Cell::new(false) };
 }
 
 fn way() -> Option<Way> {
+    if BARE.get() {
+        return None;
+    }
     (ENCODING.get()?.way)()
 }
 
 /// Encodes by `encode`, and gives copies of the descriptors in what it encoded, in order; those of blocks too.
 pub fn apart<U>(encode: impl FnOnce() -> U) -> (U, Vec<Own<OwnedFd>>) {
     /// Puts back what was there, also when the user's code panics.
-    struct Outer(Option<Vec<Own<OwnedFd>>>);
+    struct Outer(Option<Vec<Own<OwnedFd>>>, bool);
     impl Drop for Outer {
         fn drop(&mut self) {
             APART.set(self.0.take());
+            BARE.set(self.1);
         }
     }
-    let outer = Outer(APART.replace(Some(Vec::new())));
+    let outer = Outer(APART.replace(Some(Vec::new())), BARE.replace(false));
     let encoded = encode();
     let gathered = APART.take().unwrap_or_default();
     drop(outer);
     (encoded, gathered)
 }
 
+/// Encodes by `encode` with which nothing goes along and which nobody keeps, whatever this thread may be encoding: a
+/// block is encoded as held by this process.
+#[inline]
+pub fn bare<U>(encode: impl FnOnce() -> U) -> U {
+    /// Puts back what was there, also when the user's code panics.
+    struct Outer(bool);
+    impl Drop for Outer {
+        fn drop(&mut self) {
+            BARE.set(self.0);
+        }
+    }
+    let _outer = Outer(BARE.replace(true));
+    encode()
+}
+
 /// Whether this thread encodes something apart.
 fn is_apart() -> bool {
-    APART.with_borrow(Option::is_some)
+    !BARE.get() && APART.with_borrow(Option::is_some)
 }
 
 fn pack(what: impl FnOnce(&mut Bag)) {

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::*};
 
-use memmap2::{Mmap, MmapOptions, MmapRaw};
+use memmap2::{Advice, Mmap, MmapOptions, MmapRaw};
 
 use super::{Location, table};
 use crate::exit::random;
@@ -73,7 +73,7 @@ impl Block {
     pub fn create_tagged(kind: u32, tag: u64, len: usize) -> io::Result<Block> {
         let whole = whole(len)?;
         let file = memory::segment(c"pool-shared", whole as u64).map_err(|error| too_large(error, len))?;
-        let map = MmapOptions::new().len(whole).map_raw(&file).map_err(|error| too_large(error, len))?;
+        let map = map_writable(&file, whole).map_err(|error| too_large(error, len))?;
         let head = Head { id: u128::from_le_bytes(random()?), kind, tag, len };
         let mapped = Mapped {
             file,
@@ -154,6 +154,7 @@ impl Block {
     }
 
     /// How many bytes the object has.
+    #[inline]
     pub fn len(&self) -> usize {
         self.0.len() - HEAD
     }
@@ -164,11 +165,13 @@ impl Block {
     }
 
     /// The object's memory as words of 32 bits. None of them may also be used as a part of another size.
+    #[inline]
     pub fn words(&self) -> &[AtomicU32] {
         &self.0.all32()[HEAD / size_of::<u32>()..]
     }
 
     /// The object's memory as words of 64 bits.
+    #[inline]
     pub fn words64(&self) -> &[AtomicU64] {
         &self.0.all64()[HEAD / size_of::<u64>()..]
     }
@@ -188,6 +191,7 @@ impl Block {
     ///
     /// # Errors
     /// The object has no such bytes.
+    #[inline]
     pub fn read(&self, at: usize, bytes: &mut [u8]) -> io::Result<()> {
         let from = self.place(at, bytes.len())?;
         // SAFETY: `place` checked that the mapping has that many bytes from there on; `bytes` is ours alone, and
@@ -196,10 +200,61 @@ impl Block {
         Ok(())
     }
 
+    /// Makes room for `len` more bytes in `bytes`, to [append](Block::append_to) bytes of the object.
+    ///
+    /// # Errors
+    /// There is no room, or not so much of the object: a length that was read from the block and has no memory behind it
+    /// must not make the reader allocate.
+    #[inline]
+    pub fn reserve(&self, bytes: &mut Vec<u8>, len: usize) -> io::Result<()> {
+        const MUCH: usize = 1 << 16;
+        if bytes.capacity() - bytes.len() >= len {
+            return Ok(());
+        }
+        if len > MUCH && memory::allocated(&self.0.file)? < len as u64 {
+            return Err(invalid(format!("a length of {len} bytes, which nobody wrote")));
+        }
+        if bytes.is_empty() {
+            *bytes = memory::reserve_bytes(len)?;
+        }
+        bytes.try_reserve(len).map_err(|_| io::ErrorKind::OutOfMemory.into())
+    }
+
+    /// Appends `len` bytes of the object, from `at` on, to `bytes`, as [`read`](Block::read).
+    ///
+    /// # Errors
+    /// The object has no such bytes, or there is no [room](Block::reserve) for them.
+    #[inline]
+    pub fn append_to(&self, bytes: &mut Vec<u8>, at: usize, len: usize) -> io::Result<()> {
+        let from = self.place(at, len)?;
+        self.reserve(bytes, len)?;
+        // SAFETY: `place` checked that the mapping has that many bytes from there on; there is room for them behind
+        // the vector's own, and they are all written before the length is set. Where another process writes
+        // meanwhile the copy is a mixture, of bytes all the same.
+        unsafe {
+            let to = bytes.as_mut_ptr().add(bytes.len());
+            std::ptr::copy_nonoverlapping(from, to, len);
+            bytes.set_len(bytes.len() + len);
+        }
+        Ok(())
+    }
+
+    /// Copies `len` bytes of the object from one place to another.
+    ///
+    /// # Errors
+    /// The object has no such bytes.
+    pub fn copy(&self, from: usize, to: usize, len: usize) -> io::Result<()> {
+        let (from, to) = (self.place(from, len)?, self.place(to, len)?);
+        // SAFETY: `place` checked both ranges, which may overlap.
+        unsafe { std::ptr::copy(from, to, len) };
+        Ok(())
+    }
+
     /// Copies `bytes` to the object's bytes from `at` on.
     ///
     /// # Errors
     /// The object has no such bytes.
+    #[inline]
     pub fn write(&self, at: usize, bytes: &[u8]) -> io::Result<()> {
         let to = self.place(at, bytes.len())?;
         // SAFETY: as in `read`; the mapping is writable.
@@ -213,6 +268,7 @@ impl Block {
         let _ = memory::give_back(&self.0.file, (HEAD + range.start) as u64, range.len() as u64);
     }
 
+    #[inline]
     pub(super) fn place(&self, at: usize, len: usize) -> io::Result<*mut u8> {
         let outside = || invalid(format!("{len} bytes from {at} on, in a shared object of {}", self.len()));
         at.checked_add(len).filter(|end| *end <= self.len()).ok_or_else(outside)?;
@@ -291,7 +347,7 @@ impl Mapped {
         }
         let map = match memory::is_unwritable(&file) {
             true => Map::Frozen(map_frozen(&file)?),
-            false => Map::Writable(MmapOptions::new().len(len).map_raw(&file)?),
+            false => Map::Writable(map_writable(&file, len)?),
         };
         let mapped = Mapped { file, map, id, created: None, asked: AtomicU32::new(0) };
         let head = mapped.all64();
@@ -331,11 +387,13 @@ impl Mapped {
         unsafe { std::slice::from_raw_parts(self.start().cast(), self.len() / size_of::<u16>()) }
     }
 
+    #[inline]
     fn all32(&self) -> &[AtomicU32] {
         // SAFETY: as in `all8`.
         unsafe { std::slice::from_raw_parts(self.start().cast(), self.len() / size_of::<u32>()) }
     }
 
+    #[inline]
     fn all64(&self) -> &[AtomicU64] {
         // SAFETY: as in `all8`.
         unsafe { std::slice::from_raw_parts(self.start().cast(), self.len() / size_of::<u64>()) }
@@ -394,6 +452,16 @@ fn map_frozen(file: &File) -> io::Result<Mmap> {
     // has it mapped for writing, and never takes it back: so the bytes are the same for ever. (A private mapping,
     // because a shared one of what nobody can write is refused before Linux 6.7 if the descriptor could write.)
     unsafe { MmapOptions::new().map_copy_read_only(file) }
+}
+
+fn map_writable(file: &File, len: usize) -> io::Result<MmapRaw> {
+    /// Above this a block is no part of a core dump, which would take memory for all of it.
+    const DUMPED: usize = 1 << 24;
+    let map = MmapOptions::new().len(len).map_raw(file)?;
+    if len > DUMPED {
+        map.advise(Advice::DontDump)?;
+    }
+    Ok(map)
 }
 
 fn invalid(text: String) -> io::Error {

@@ -50,3 +50,14 @@ pub fn wait_low(word: &AtomicU64, expected: u64, timeout: Option<Duration>) {
 pub fn wake_low(word: &AtomicU64, count: u32) -> u32 {
     futex::wake_low(word, count.try_into().unwrap_or(i32::MAX))
 }
+
+/// Adds `number`, which is below 2^11, to `word` and wakes all who sleep on it: who is killed meanwhile has done both
+/// or neither.
+pub fn add_and_wake(word: &AtomicU32, number: u32) {
+    futex::add_and_wake(word, number);
+}
+
+/// Sets `bits`, which are below 2^11, in `word` and wakes all who sleep on it, as [`add_and_wake`].
+pub fn set_and_wake(word: &AtomicU32, bits: u32) {
+    futex::set_and_wake(word, bits);
+}

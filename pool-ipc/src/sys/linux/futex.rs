@@ -1,6 +1,6 @@
 //! Sleeping on a word that two processes share: futex(2), without the private flag.
 
-use std::sync::atomic::{AtomicU32, AtomicU64};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering::SeqCst};
 use std::time::Duration;
 
 /// Sleeps while `word` is `expected`, at most for `timeout`. Returns early for any reason or none.
@@ -47,4 +47,36 @@ fn wake_at(word: *mut u32, count: i32) -> u32 {
     // SAFETY: the kernel uses the address only as the name of a queue.
     let woken = unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE, count) };
     u32::try_from(woken).unwrap_or(0)
+}
+
+/// Adds `number`, which is below 2^11, to `word` and wakes all who sleep on it, in one call: a process that is killed
+/// has done both or neither.
+pub(crate) fn add_and_wake(word: &AtomicU32, number: u32) {
+    debug_assert!(number < 1 << 11);
+    if !change_and_wake(word, libc::FUTEX_OP_ADD, number) {
+        // ORDERING: as that of the kernel, which orders everything.
+        word.fetch_add(number, SeqCst);
+        wake(word, i32::MAX);
+    }
+}
+
+/// Sets `bits`, which are below 2^11, in `word` and wakes all who sleep on it, as [`add_and_wake`].
+pub(crate) fn set_and_wake(word: &AtomicU32, bits: u32) {
+    debug_assert!(bits < 1 << 11);
+    if !change_and_wake(word, libc::FUTEX_OP_OR, bits) {
+        // ORDERING: as above.
+        word.fetch_or(bits, SeqCst);
+        wake(word, i32::MAX);
+    }
+}
+
+/// FUTEX_WAKE_OP; `false` where the system does not have it, and nothing was done.
+fn change_and_wake(word: &AtomicU32, operation: i32, operand: u32) -> bool {
+    // Wakes more if the old value is less than the smallest that can be given here; by then all are awake.
+    let operation = (operation as u32) << 28 | (libc::FUTEX_OP_CMP_LT as u32) << 24 | operand << 12 | 1 << 11;
+    let (word, none) = (word.as_ptr(), 0_usize);
+    // SAFETY: `word` is valid for the call. The kernel changes it as an atomic does, which `AtomicU32` allows.
+    let done =
+        unsafe { libc::syscall(libc::SYS_futex, word, libc::FUTEX_WAKE_OP, i32::MAX, none, word, operation) };
+    done >= 0
 }
