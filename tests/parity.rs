@@ -135,6 +135,28 @@ const ROWS: &[(&str, &[&str])] = &[
             "FailingInitializerResourcesTest.test_forkserver",
         ],
     ),
+    (
+        "Queue",
+        &[
+            "_TestQueue.test_put",
+            "_TestQueue.test_get",
+            "_TestQueue.test_fork",
+            "_TestQueue.test_qsize",
+            "_TestQueue.test_timeout",
+            "_TestQueue.test_closed_queue_empty_exceptions",
+            "_TestQueue.test_closed_queue_put_get_exceptions",
+            "TestStdinBadfiledescriptor.test_queue_in_process",
+        ],
+    ),
+    ("JoinableQueue", &["_TestQueue.test_task_done"]),
+    (
+        "SimpleQueue",
+        &[
+            "TestSimpleQueue.test_empty_exceptions",
+            "TestSimpleQueue.test_empty",
+            "TestSimpleQueue.test_closed",
+        ],
+    ),
     ("Finalize", &["_TestFinalize.test_finalize", "_TestFinalize.test_thread_safety"]),
     ("logging", &["_TestLogging.test_enable_logging", "_TestLogging.test_filename"]),
     (

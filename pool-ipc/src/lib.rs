@@ -25,7 +25,7 @@
 mod protocol;
 mod sync;
 
-// Under `--cfg loom` the protocol alone is compiled, and their models are run.
+// Under `--cfg loom` the protocol alone is compiled, and its models are run.
 #[cfg(not(loom))]
 mod arena;
 #[cfg(not(loom))]

@@ -34,6 +34,12 @@ pub(crate) enum Kind {
     SharedMemory = 37,
     #[cfg(feature = "memory")]
     ShareableList = 38,
+    #[cfg(feature = "queue")]
+    Queue = 64,
+    #[cfg(feature = "queue")]
+    SimpleQueue = 65,
+    #[cfg(feature = "queue")]
+    JoinableQueue = 66,
 }
 
 /// Where a block is, as it crosses.

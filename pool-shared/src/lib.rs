@@ -8,6 +8,8 @@
 
 #![forbid(unsafe_code)]
 
+#[cfg(any(feature = "queue", loom))]
+mod ends;
 mod permits;
 mod raw;
 mod rows;
@@ -33,6 +35,8 @@ mod lock;
 mod memory;
 #[cfg(not(loom))]
 mod once;
+#[cfg(feature = "queue")]
+mod queue;
 #[cfg(not(loom))]
 mod rlock;
 #[cfg(not(loom))]
@@ -63,6 +67,8 @@ pub use lock::{Lock, LockGuard};
 pub use memory::*;
 #[cfg(not(loom))]
 pub use once::Once;
+#[cfg(feature = "queue")]
+pub use queue::{GetError, JoinError, JoinableQueue, PutError, Queue, SimpleQueue, TaskDoneError};
 #[cfg(not(loom))]
 pub use rlock::{RLock, RLockGuard};
 #[cfg(not(loom))]

@@ -130,7 +130,8 @@ impl<'a> RawLock<'a> {
 
     /// Who holds it; 0: nobody.
     pub(crate) fn holder(&self) -> u64 {
-        self.word.load(Relaxed) & WHO
+        // ORDERING: Acquire: who finds it free sees what its last holder wrote; pairs with the releases in `release`.
+        self.word.load(Acquire) & WHO
     }
 
     /// Whether somebody died with it, and nobody has cleared that.

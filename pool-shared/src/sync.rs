@@ -2,12 +2,16 @@
 //! system, or loom's when the agreements are checked: there nobody dies, and time does not pass.
 
 #[cfg(loom)]
-pub(crate) use loom::sync::atomic::AtomicU64;
+pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
 #[cfg(not(loom))]
 pub(crate) use pool_ipc::shared::{is_alive, this_process, this_thread, wait_low, wake_low};
 #[cfg(not(loom))]
 pub(crate) use std::sync::atomic::AtomicU64;
+#[cfg(loom)]
+pub(crate) use std::sync::atomic::Ordering::SeqCst;
 pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
+#[cfg(all(not(loom), feature = "queue"))]
+pub(crate) use std::sync::atomic::{AtomicU32, Ordering::SeqCst, fence};
 
 #[cfg(loom)]
 pub(crate) use model::{is_alive, this_process, this_thread, wait_low, wake_low};

@@ -19,6 +19,7 @@ mod manager;
 mod once;
 mod passing;
 mod pipe;
+mod queue;
 mod rw_lock;
 mod semaphore;
 mod shareable_list;

@@ -1,0 +1,376 @@
+//! The words by which the two ends of a queue agree.
+//!
+//! ```text
+//!  an end   count       items put (or got) here, ever; the lowest bit: closed
+//!           positions   where the next item begins, in two places: that of the count's parity is true
+//!           asleep      the count on which somebody of the other end sleeps
+//!           hint        what this end last saw of the other one's count and position
+//! ```
+//!
+//! Who holds the end's lock writes its count, positions and hint. The position goes to the place that is not true,
+//! and the store of the count makes it true: one store moves both. Whoever dies leaves an end as it was or as it
+//! should be, and there is nothing to repair.
+//!
+//! **Nobody sleeps on what is there.** A consumer that finds nothing announces the count on which it will sleep, then
+//! looks whether the tail's lock is held; the kernel compares the count again as it falls asleep. A producer takes the
+//! lock, and then looks at the announcement; with a sequentially consistent fence in between on both sides.
+//!
+//! - If the producer sees the announcement, it has the kernel add to the count and wake the sleepers in one call. A
+//!   producer that is killed has done both or neither.
+//! - If it does not, the consumer sees the lock: held, or free again after the count was stored. In the second case it
+//!   does not fall asleep. In the first it sleeps for a moment only, and looks again, for as long as the lock is held;
+//!   if its holder has died it takes the lock and gives it back. (So that this costs no time the producer looks for
+//!   the announcement once more when it is done, and wakes.)
+//!
+//! All who sleep are woken, since any one of them may die before it takes anything. An announcement is void as soon as
+//! the count has changed: nobody needs to take it back, also not one who died. It never replaces a later one. Producers
+//! that wait for room sleep on the head's count in the same way.
+
+use crate::sync::{Acquire, AtomicU32, Relaxed, Release, SeqCst, fence};
+
+/// How many words an end has: two cache lines of those that processors fetch at once, the first for its own side,
+/// the second for what the other side reads.
+pub(crate) const END_WORDS: usize = 64;
+/// The words from 0 on are for the end's lock.
+pub(crate) const LOCK_WORDS: usize = 8;
+
+const ASLEEP: usize = LOCK_WORDS;
+const HINT_COUNT: usize = LOCK_WORDS + 1;
+const HINT_POSITION: usize = LOCK_WORDS + 2;
+const COUNT: usize = 32;
+const POSITIONS: usize = 33;
+const CORE: usize = 35;
+
+/// The bit of a count that says that the queue is closed.
+pub(crate) const CLOSED: u32 = 1;
+/// One item, in a count.
+pub(crate) const ONE: u32 = 2;
+/// So often the other end's position is read anew while it moves, before one makes do with an older one.
+const TRIES: u32 = if cfg!(loom) { 2 } else { 100 };
+
+/// One end of a queue.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct End<'a>(&'a [AtomicU32; END_WORDS]);
+
+/// How far an end has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark {
+    /// Its count.
+    pub(crate) count: u32,
+    /// Its position.
+    pub(crate) position: u32,
+}
+
+impl Mark {
+    /// How many items `self`, the tail's, is ahead of the head's.
+    #[inline]
+    pub(crate) fn items_since(self, head: Mark) -> u32 {
+        items_between(head.count, self.count)
+    }
+
+    /// Whether the queue is closed.
+    #[inline]
+    pub(crate) fn is_closed(self) -> bool {
+        self.count & CLOSED != 0
+    }
+}
+
+/// A sequentially consistent fence behind the taking of a lock. On x86 that was a locked instruction, which is such a
+/// fence already: the compiler alone must not reorder. (Another would cost a third of a `put`.)
+#[inline]
+fn fence_after_lock() {
+    if cfg!(all(target_arch = "x86_64", not(loom))) {
+        std::sync::atomic::compiler_fence(SeqCst);
+    } else {
+        fence(SeqCst);
+    }
+}
+
+/// How many items are between the head's count and the tail's.
+#[inline]
+pub(crate) fn items_between(head: u32, tail: u32) -> u32 {
+    (tail & !CLOSED).wrapping_sub(head & !CLOSED) / ONE
+}
+
+impl<'a> End<'a> {
+    /// The end whose words these are; zeros are those of a new one.
+    #[inline]
+    pub(crate) fn new(words: &'a [AtomicU32; END_WORDS]) -> End<'a> {
+        End(words)
+    }
+
+    /// The word on which the other end sleeps.
+    #[inline]
+    pub(crate) fn count_word(self) -> &'a AtomicU32 {
+        &self.0[COUNT]
+    }
+
+    /// Its count.
+    #[inline]
+    pub(crate) fn count(self) -> u32 {
+        // ORDERING: Acquire, for what was written before it was stored; pairs with `commit`.
+        self.0[COUNT].load(Acquire)
+    }
+
+    /// How far it has come, for who holds its lock.
+    #[inline]
+    pub(crate) fn own(self) -> Mark {
+        // ORDERING: the lock orders both.
+        let count = self.0[COUNT].load(Relaxed);
+        Mark { count, position: self.position(count).load(Relaxed) }
+    }
+
+    /// How far it has come, for the other end; `None` if it moves too fast to tell.
+    #[inline]
+    pub(crate) fn read(self) -> Option<Mark> {
+        for _ in 0..TRIES {
+            let count = self.count();
+            // ORDERING: Acquire: a position that was written after the next count was stored brings that count
+            // along, and the comparison fails; pairs with the store in `stage`.
+            let position = self.position(count).load(Acquire);
+            if self.0[COUNT].load(Relaxed) == count {
+                return Some(Mark { count, position });
+            }
+        }
+        None
+    }
+
+    /// Writes the position that the next commit makes true. For who holds the lock.
+    #[inline]
+    pub(crate) fn stage(self, now: Mark, position: u32) {
+        // ORDERING: Release, for `read`.
+        self.position(now.count.wrapping_add(ONE)).store(position, Release);
+    }
+
+    /// Whether somebody of the other end may sleep until this end moves on from `now`. For who holds the lock.
+    #[inline]
+    pub(crate) fn has_sleeper(self, now: Mark) -> bool {
+        // ORDERING: orders the taking of the lock before the load; pairs with the fence in `announce`.
+        fence_after_lock();
+        self.0[ASLEEP].load(Relaxed) == now.count
+    }
+
+    /// Moves on by one item, to the position that was staged. Only if nobody sleeps; otherwise the kernel is to add
+    /// [`ONE`] to the word and wake in one call. For who holds the lock.
+    #[inline]
+    pub(crate) fn commit(self, now: Mark) {
+        // ORDERING: Release, for the item and the position; pairs with `count`.
+        self.0[COUNT].store(now.count.wrapping_add(ONE), Release);
+    }
+
+    /// Whether somebody fell asleep on `then`, from which this end has moved on, and has to be woken. For who has given
+    /// the lock back; if it comes too early to see somebody, that one sleeps for a moment only.
+    #[inline]
+    pub(crate) fn left_sleeper(self, then: Mark) -> bool {
+        // ORDERING: a hint.
+        self.0[ASLEEP].load(Relaxed) == then.count
+    }
+
+    /// Announces to this end that one of the other end will sleep on `seen`; `false`: the count is another already.
+    /// The caller then looks whether this end's lock is held.
+    pub(crate) fn announce(self, seen: u32) -> bool {
+        loop {
+            // ORDERING: Acquire: who sees a later announcement sees the later count, too.
+            let other = self.0[ASLEEP].load(Acquire);
+            if self.count() != seen {
+                return false;
+            }
+            // ORDERING: Release, for the Acquire above.
+            if other == seen || self.0[ASLEEP].compare_exchange(other, seen, Release, Relaxed).is_ok() {
+                // ORDERING: orders the announcement before the caller's look at the lock; pairs with the fence in
+                // `has_sleeper`.
+                fence(SeqCst);
+                return true;
+            }
+        }
+    }
+
+    /// What was last seen of the other end. For who holds the lock, as the next one.
+    #[inline]
+    pub(crate) fn hint(self) -> Mark {
+        // ORDERING: the lock orders both. Each is a value that the other end once had, also if who wrote them died
+        // in between.
+        Mark { count: self.0[HINT_COUNT].load(Relaxed), position: self.0[HINT_POSITION].load(Relaxed) }
+    }
+
+    /// Remembers what was seen of the other end.
+    #[inline]
+    pub(crate) fn set_hint(self, seen: Mark) {
+        // ORDERING: as in `hint`.
+        self.0[HINT_COUNT].store(seen.count, Relaxed);
+        self.0[HINT_POSITION].store(seen.position, Relaxed);
+    }
+
+    /// Remembers on which core this end was last used. For who holds the lock.
+    #[inline]
+    pub(crate) fn set_core(self, core: u32) {
+        // ORDERING: a hint. Written only when it changes, as the other end reads this line.
+        if self.0[CORE].load(Relaxed) != core {
+            self.0[CORE].store(core, Relaxed);
+        }
+    }
+
+    /// What was last given to [`set_core`](End::set_core).
+    pub(crate) fn core(self) -> u32 {
+        // ORDERING: a hint.
+        self.0[CORE].load(Relaxed)
+    }
+
+    #[inline]
+    fn position(self, count: u32) -> &'a AtomicU32 {
+        &self.0[POSITIONS + ((count / ONE) % 2) as usize]
+    }
+}
+
+/// Each of these was seen to fail when it was weakened in turn: WEAKENED
+#[cfg(all(test, loom))]
+mod model {
+    use super::*;
+    use loom::sync::{Arc, Mutex};
+    use loom::thread;
+
+    /// How somebody sleeps.
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum Sleep {
+        ForAMoment,
+        UntilWoken,
+    }
+
+    struct Queue {
+        tail: Box<[AtomicU32; END_WORDS]>,
+        lock: AtomicU32,
+        item: AtomicU32,
+        /// Who sleeps on the tail's count; the kernel's lock of that.
+        asleep: Mutex<Option<Sleep>>,
+    }
+
+    impl Queue {
+        fn new() -> Arc<Queue> {
+            let tail = Box::new([(); END_WORDS].map(|()| AtomicU32::new(0)));
+            // Nobody has announced anything.
+            tail[ASLEEP].store(u32::MAX, Relaxed);
+            let (lock, item, asleep) = (AtomicU32::new(0), AtomicU32::new(0), Mutex::new(None));
+            Arc::new(Queue { tail, lock, item, asleep })
+        }
+
+        fn tail(&self) -> End<'_> {
+            End::new(&self.tail)
+        }
+
+        /// Puts an item as the first one. `dies`: when the count has been stored.
+        fn put(&self, dies: bool) {
+            // As the real lock.
+            assert!(self.lock.compare_exchange(0, 1, Acquire, Relaxed).is_ok());
+            let now = self.tail().own();
+            self.item.store(7, Relaxed);
+            self.tail().stage(now, 1);
+            if self.tail().has_sleeper(now) {
+                // The kernel's call.
+                let mut asleep = self.asleep.lock().unwrap();
+                self.tail().count_word().fetch_add(ONE, Release);
+                *asleep = None;
+            } else {
+                self.tail().commit(now);
+            }
+            if dies {
+                return;
+            }
+            self.lock.store(0, Release);
+            if self.tail().left_sleeper(now) {
+                *self.asleep.lock().unwrap() = None;
+            }
+        }
+
+        /// Goes to sleep unless there is an item; whether there was.
+        fn get(&self) -> bool {
+            let seen = self.tail().count();
+            if seen != 0 || !self.tail().announce(seen) {
+                return self.tail().count() != 0;
+            }
+            // ORDERING: Acquire, as that of `RawLock::holder`.
+            let sleep = if self.lock.load(Acquire) != 0 { Sleep::ForAMoment } else { Sleep::UntilWoken };
+            // The kernel's call.
+            let mut asleep = self.asleep.lock().unwrap();
+            if self.tail().count_word().load(Relaxed) == seen {
+                *asleep = Some(sleep);
+            }
+            false
+        }
+    }
+
+    fn nobody_sleeps(dies: bool) {
+        loom::model(move || {
+            let queue = Queue::new();
+            let theirs = queue.clone();
+            let producer = thread::spawn(move || theirs.put(dies));
+            if queue.get() {
+                assert_eq!(queue.item.load(Relaxed), 7);
+            }
+            producer.join().unwrap();
+            assert_ne!(*queue.asleep.lock().unwrap(), Some(Sleep::UntilWoken));
+        });
+    }
+
+    #[test]
+    fn an_item_is_not_slept_through() {
+        nobody_sleeps(false);
+    }
+
+    /// Nor one whose producer died before it could wake anybody.
+    #[test]
+    fn the_item_of_a_dead_producer_is_not_slept_through() {
+        nobody_sleeps(true);
+    }
+
+    /// A consumer that saw the queue empty long ago does not hide from producers one that sleeps now.
+    #[test]
+    fn a_late_announcement_does_not_replace_a_later_one() {
+        loom::model(|| {
+            let queue = Queue::new();
+            let theirs = queue.clone();
+            let late = thread::spawn(move || theirs.tail().announce(0));
+            queue.put(false);
+            assert!(queue.tail().announce(ONE));
+            late.join().unwrap();
+            let now = queue.tail().own();
+            assert!(now.count == ONE && queue.tail().has_sleeper(now));
+        });
+    }
+
+    /// Two consumers announce the same.
+    #[test]
+    fn an_item_is_not_slept_through_by_two() {
+        let mut model = loom::model::Builder::new();
+        model.preemption_bound = Some(3);
+        model.check(|| {
+            let queue = Queue::new();
+            let (theirs, others) = (queue.clone(), queue.clone());
+            let producer = thread::spawn(move || theirs.put(true));
+            let other = thread::spawn(move || others.get());
+            queue.get();
+            producer.join().unwrap();
+            other.join().unwrap();
+            assert_ne!(*queue.asleep.lock().unwrap(), Some(Sleep::UntilWoken));
+        });
+    }
+
+    /// The position that belongs to the count, while both move.
+    #[test]
+    fn a_mark_is_whole() {
+        loom::model(|| {
+            let queue = Queue::new();
+            let theirs = queue.clone();
+            let producer = thread::spawn(move || {
+                for position in [5, 9, 14] {
+                    let now = theirs.tail().own();
+                    theirs.tail().stage(now, position);
+                    theirs.tail().commit(now);
+                }
+            });
+            let mark = queue.tail().read();
+            let is_whole = |mark: Mark| mark.position == [0, 5, 9, 14][(mark.count / ONE) as usize];
+            assert!(mark.is_none_or(is_whole), "{mark:?}");
+            producer.join().unwrap();
+        });
+    }
+}

@@ -1,0 +1,101 @@
+//! A queue of values.
+
+use std::cell::Cell;
+use std::io;
+use std::marker::PhantomData;
+
+use pool_core::codec;
+use pool_ipc::passing;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::core::{Core, Fault};
+use super::error::{GetError, PutError};
+use super::until::Until;
+use crate::crossing::Kind;
+
+pub(super) struct Typed<T> {
+    pub(super) core: Core,
+    /// Items go in and come out, and none is in here.
+    _items: PhantomData<fn(T) -> T>,
+}
+
+impl<T> Typed<T> {
+    pub(super) fn create(kind: Kind, bound: Option<usize>) -> io::Result<Typed<T>> {
+        if bound == Some(0) {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a queue that has no room for any item"));
+        }
+        Ok(Typed { core: Core::create(kind, bound)?, _items: PhantomData })
+    }
+
+    pub(super) fn of(core: Core) -> Typed<T> {
+        Typed { core, _items: PhantomData }
+    }
+}
+
+impl<T> Clone for Typed<T> {
+    fn clone(&self) -> Typed<T> {
+        Typed::of(self.core.clone())
+    }
+}
+
+impl<T: Serialize + DeserializeOwned + 'static> Typed<T> {
+    #[inline]
+    pub(super) fn put(&self, item: T, until: Until) -> Result<(), PutError<T>> {
+        let put = codec::with_plain(&item, |bytes| self.core.put(bytes, until)).unwrap_or_else(|| {
+            with_scratch(|bytes| {
+                // Objects inside of it go as held by this process: nothing goes along with an item.
+                passing::bare(|| codec::encode(&item, bytes)).map_err(invalid)?;
+                self.core.put(bytes, until)
+            })
+        });
+        put.map_err(|fault| match fault {
+            Fault::Time => PutError::Full(item),
+            Fault::Closed => PutError::Closed(item),
+            Fault::Failed(error) => PutError::Failed(item, error),
+        })
+    }
+
+    #[inline]
+    pub(super) fn get(&self, until: Until) -> Result<T, GetError> {
+        let got = if codec::is_plain::<T>() {
+            let mut bytes = Vec::new();
+            self.core.get(&mut bytes, until).and_then(|()| match codec::from_plain(bytes) {
+                Some(item) => item.map_err(invalid),
+                None => unreachable!("asked just now"),
+            })
+        } else {
+            with_scratch(|bytes| {
+                self.core.get(bytes, until)?;
+                codec::decode(bytes).map_err(invalid)
+            })
+        };
+        got.map_err(|fault| match fault {
+            Fault::Time => GetError::Empty,
+            Fault::Closed => GetError::Closed,
+            Fault::Failed(error) => GetError::Failed(error),
+        })
+    }
+}
+
+fn invalid(error: codec::CodecError) -> Fault {
+    Fault::Failed(io::Error::new(io::ErrorKind::InvalidData, error))
+}
+
+/// Lends an empty buffer, warm from the last use. The user's own code may run inside and use a queue again: it then
+/// finds a buffer of its own.
+#[inline]
+fn with_scratch<U>(body: impl FnOnce(&mut Vec<u8>) -> U) -> U {
+    thread_local! {
+        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+    }
+    /// What is larger is given back to the system.
+    const KEPT: usize = 1 << 20;
+    let mut bytes = SCRATCH.take();
+    bytes.clear();
+    let result = body(&mut bytes);
+    if bytes.capacity() <= KEPT {
+        SCRATCH.set(bytes);
+    }
+    result
+}
