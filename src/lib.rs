@@ -35,10 +35,9 @@
 //! | `Process(target, args, name, daemon)`, a subclass of `Process` | [`Process::spawn`], [`Process::builder`], [`Run`] |
 //! | `join`, `exitcode`, `is_alive`, `terminate`, `kill`, `close`, `sentinel` | the same names on [`Process`]; `join` also gives what the function returned |
 //! | `current_process`, `parent_process`, `active_children`, `cpu_count` | the same names |
-//! | `Lock` … `Barrier`, `Value`, `Array`, `Queue`, `Pipe`, `Listener`, `Client`, `wait`, `SharedMemory`, `ShareableList` | feature `shared`: the same names in `pool::shared`; `sync` is the locks alone |
+//! | `Lock` … `Barrier`, `Value`, `Array`, `RawValue`, `RawArray`, `Queue`, `Pipe`, `Listener`, `Client`, `wait`, `SharedMemory`, `ShareableList`, `SharedMemoryManager` | feature `shared`: the same names in `pool::shared`; `sync` is the locks alone; `SharedVec` is a large array that is passed as a handle |
 //! | `util.Finalize`, `atexit` | [`at_exit`] |
 //! | `log_to_stderr`, `get_logger` | feature `log`: `log_to_stderr`, `forward_logs` on the builders; the library's records have the target `pool` |
-//! | `Value`, `Array`, `RawValue`, `RawArray`, `SharedMemory`, `ShareableList`, `SharedMemoryManager` | feature `shared`: the same names in `pool::shared`; and `SharedVec`, a large array that is passed as a handle |
 //! | a function that reads globals, under the start method `fork` | [`ProcessPool::fork_map`], [`ForkMap`]: a closure that captures, over borrowed items |
 //! | keyword arguments, `functools.partial` | a tuple or struct as the argument; [`with`] binds a context, [`star`] spreads a tuple |
 //!
