@@ -19,6 +19,11 @@
 //!   the sleepers stands *guard*: it looks after the queue once a millisecond, and when something is there
 //!   and nobody has taken any, brisk times are over.
 //!
+//! Two threads that write to the same lines of memory in turn wait for each other's caches, several times what
+//! a push costs. A worker that is as fast as the caller would take every task by itself, and make the caller
+//! wait at each. So a worker that comes back from a batch of several *pauses* before it takes the next: more
+//! has come by then, and the two meet once for all of it. Whoever gets tasks one at a time does not pause.
+//!
 //! Nothing is slept through. A caller queues a task and looks whether somebody searches, stands guard, or
 //! sleeps, both under the inbox's lock. A thread writes down that it stops searching, or being on guard, or
 //! goes to sleep, and then looks into the queue once more, under the same lock. One of the two is first: if
@@ -44,6 +49,8 @@ pub(crate) struct Queue<T> {
     /// Older than all that is in the inbox.
     outbox: Line<Deque<VecDeque<T>>>,
     crew: Line<Crew>,
+    /// Whether the last batch that came into the outbox was of several tasks; a hint. Written when it changes.
+    flowing: Line<AtomicBool>,
     /// Grows while tasks are being taken.
     beats: Line<AtomicUsize>,
 }
@@ -87,6 +94,10 @@ const SEARCH: Duration = Duration::from_micros(200);
 /// them, for a caller that is about to queue something may be among them.
 const LONG_YIELD: Duration = Duration::from_micros(3);
 const LONG_YIELDS: u32 = 10;
+/// How often a worker lets others run before it takes the next batch: one or two microseconds, if nobody
+/// wants its core.
+#[cfg(not(loom))]
+const PAUSE: u32 = 4;
 /// How often a guard looks.
 const ROUND: Duration = Duration::from_millis(1);
 /// Brisk tasks take less than this on average.
@@ -121,6 +132,7 @@ impl<T> Queue<T> {
                 sleepers: Mutex::new(Vec::new()),
                 closed: AtomicBool::new(false),
             }),
+            flowing: Line(AtomicBool::new(false)),
             beats: Line(AtomicUsize::new(0)),
         }
     }
@@ -151,6 +163,9 @@ impl<T> Queue<T> {
         if self.crew.takes_leave() {
             return None;
         }
+        if self.outbox.count.load(Relaxed) == 0 && self.flowing.load(Relaxed) {
+            pause();
+        }
         if let Some(task) = self.try_pop() {
             self.note_tempo(tempo);
             return Some(task);
@@ -172,6 +187,11 @@ impl<T> Queue<T> {
             let mut inbox = lock(&self.inbox.tasks);
             std::mem::swap(&mut inbox.tasks, &mut outbox);
             self.inbox.count.store(0, Relaxed);
+            drop(inbox);
+            let flowing = outbox.len() > 1;
+            if self.flowing.load(Relaxed) != flowing {
+                self.flowing.store(flowing, Relaxed);
+            }
         }
         // Asked after the inbox's lock was had, by this thread or by the one that filled the outbox: what was
         // queued after `send_away` is not taken by those that were sent. The queue of a closed pool is for
@@ -487,6 +507,15 @@ impl Patience {
         true
     }
 }
+
+#[cfg(not(loom))]
+fn pause() {
+    (0..PAUSE).for_each(|_| thread::yield_now());
+}
+
+/// Models know no time: whoever pauses is the one that comes next.
+#[cfg(loom)]
+fn pause() {}
 
 #[cfg(not(loom))]
 fn park_for_a_round() {

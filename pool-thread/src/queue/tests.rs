@@ -27,6 +27,17 @@ fn tasks_come_out_in_the_order_they_went_in_across_both_deques() {
 }
 
 #[test]
+fn workers_pause_for_the_next_batch_only_while_tasks_come_several_at_a_time() {
+    let queue = Queue::new(1);
+    let push_and_pop = |batch: u32| {
+        (0..batch).for_each(|task| queue.push(task).unwrap());
+        assert!((0..batch).all(|task| pop(&queue) == Some(task)));
+        queue.flowing.load(Relaxed)
+    };
+    assert_eq!([1, 2, 5, 1, 1, 3].map(push_and_pop), [false, true, true, false, false, true]);
+}
+
+#[test]
 fn a_closed_queue_gives_out_what_it_has_and_takes_no_more() {
     let queue = Queue::new(1);
     (0..2).for_each(|task| queue.push(task).unwrap());
