@@ -99,6 +99,11 @@ impl Patience {
         }
     }
 
+    /// The same of a wait that yielded instead of looking: it was not short.
+    pub fn yielded_in_vain(&mut self) {
+        self.short = 0;
+    }
+
     /// Whether waits have been short for a while: worth a one-off effort to make them shorter.
     pub fn is_rush(&self) -> bool {
         self.short >= RUSH

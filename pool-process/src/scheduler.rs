@@ -182,6 +182,8 @@ pub(crate) struct Scheduler<T> {
     deaths: VecDeque<Instant>,
     /// Moving average of how long a task takes.
     usual: Option<Duration>,
+    /// How many tasks were given to workers that had nothing to do.
+    given: u32,
     /// Where to look first for a lane with room.
     cursor: SeatId,
     stale_checked: Instant,
@@ -207,6 +209,7 @@ impl<T: Ticket> Scheduler<T> {
             misbirths: 0,
             deaths: VecDeque::new(),
             usual: None,
+            given: 0,
             cursor: 0,
             stale_checked: now,
             any_timed: false,

@@ -166,17 +166,7 @@ impl Inbox {
                 if ring {
                     outbox.alarm.ring();
                 }
-                let (burst, remembers) = (outbox.arena.has_burst(), shared::forget_retired());
-                let limit = if remembers { Some(FORGET_AFTER) } else { burst.then_some(TRIM_AFTER) };
-                let start = Instant::now();
-                futex::wait(&pool.tail.0, tail, limit);
-                let slept = start.elapsed();
-                self.patience.slept(slept);
-                if remembers && slept >= FORGET_AFTER {
-                    shared::forget();
-                } else if burst && slept >= TRIM_AFTER {
-                    outbox.trim();
-                }
+                outbox.sleep(&pool.tail.0, tail, &mut self.patience, same_core);
             }
             worker.awake();
         }
@@ -188,8 +178,7 @@ impl Inbox {
     /// while other cores idle.
     fn shares_a_core(&mut self) -> bool {
         let Some(core) = current_core().filter(|core| *core == self.their_core) else { return false };
-        let long_ago = self.last_move.is_none_or(|last| last.elapsed() >= MOVE_EVERY);
-        if self.patience.is_rush() && long_ago {
+        if self.patience.is_rush() && self.last_move.is_none_or(|last| last.elapsed() >= MOVE_EVERY) {
             self.last_move = Some(Instant::now());
             return !leave_core(core);
         }
@@ -289,6 +278,27 @@ impl Outbox {
             end -= 1;
         }
         let _ = self.put(REFUSED, &text.as_bytes()[..end], 0);
+    }
+
+    /// Sleeps on the tail, and after long enough gives up what is only kept for the next task.
+    fn sleep(&mut self, word: &AtomicU32, tail: u32, patience: &mut Patience, same_core: bool) {
+        let (burst, remembers) = (self.arena.has_burst(), shared::forget_retired());
+        let limit = if remembers { Some(FORGET_AFTER) } else { burst.then_some(TRIM_AFTER) };
+        // How long it took matters to who looks, and not to who yields; and the clock is cold when it is read
+        // after a sleep.
+        let start = (limit.is_some() || !same_core).then(Instant::now);
+        futex::wait(word, tail, limit);
+        let slept = start.map(|start| start.elapsed());
+        match slept {
+            Some(slept) if !same_core => patience.slept(slept),
+            _ => patience.yielded_in_vain(),
+        }
+        let slept = slept.unwrap_or_default();
+        if remembers && slept >= FORGET_AFTER {
+            shared::forget();
+        } else if burst && slept >= TRIM_AFTER {
+            self.trim();
+        }
     }
 
     fn free_what_was_seen(&mut self) {

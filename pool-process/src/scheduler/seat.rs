@@ -23,8 +23,11 @@ pub(super) struct Seat<T> {
     /// Oldest first: what is in the lane, and then what is about to be put there.
     pub(super) tasks: VecDeque<T>,
     /// Since when the oldest of `tasks` has been the oldest, or there has been none, or the state was
-    /// entered: whichever is last.
+    /// entered: whichever is last. But see `timed`.
     pub(super) since: Instant,
+    /// `since` says this of the oldest task: always when it has a limit or another is behind it, or when idle
+    /// workers leave; and sometimes otherwise. It was then first asked for when the second came.
+    pub(super) timed: bool,
     /// Why the seat is Dying, if not for its own reasons.
     pub(super) verdict: Option<Why>,
     /// Its worker has said that it is ready.
@@ -37,7 +40,16 @@ pub(super) struct Seat<T> {
 
 impl<T> Seat<T> {
     pub(super) fn new(state: State, now: Instant) -> Seat<T> {
-        Seat { state, tasks: VecDeque::new(), since: now, verdict: None, ready: false, done: 0, spent: false }
+        Seat {
+            state,
+            tasks: VecDeque::new(),
+            since: now,
+            timed: false,
+            verdict: None,
+            ready: false,
+            done: 0,
+            spent: false,
+        }
     }
 
     /// There is no process on it.

@@ -94,7 +94,7 @@ impl<T: Ticket> Scheduler<T> {
 
     /// When to be told the time again, if nothing happens before.
     pub(crate) fn next_tick(&self) -> Option<Instant> {
-        let idle = !self.idle.is_empty() && self.depth() > 1;
+        let idle = !self.idle.is_empty() && self.any_behind() && self.depth() > 1;
         if !idle && !self.any_timed && !self.restless && self.policy.idle_timeout.is_none() {
             return None;
         }
