@@ -6,8 +6,11 @@
 //! where the other side was last seen on this very core it yields the core instead, a few times.
 
 use std::hint;
+use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use crate::sys::core::allowed_cores;
 
 /// What the last waits suggest.
 #[derive(Debug)]
@@ -18,6 +21,18 @@ pub struct Patience {
     most: Option<u32>,
     /// Waits in a row that were short.
     short: u32,
+    /// How many cores whoever started this process may use, if it knew.
+    told: u32,
+}
+
+/// How many cores this process may use, once somebody has asked. The answer is in several files, which takes as
+/// long as a round trip across cores; so a process tells it to those that it starts.
+static CORES: AtomicU32 = AtomicU32::new(0);
+
+/// What to tell a child: 0 is nothing.
+pub(crate) fn known_cores() -> u32 {
+    // ORDERING: a number that stands for itself.
+    CORES.load(Relaxed)
 }
 
 /// About 60 µs of looks, the price of a wake-up across idle cores.
@@ -37,12 +52,26 @@ impl Patience {
     /// The most patience that this machine is worth.
     #[expect(clippy::new_without_default, reason = "what it will be depends on the machine")]
     pub const fn new() -> Patience {
-        Patience { looks: MOST, most: None, short: 0 }
+        Patience { looks: MOST, most: None, short: 0, told: 0 }
+    }
+
+    /// The same, where the starter's number of cores is known; it may be 0.
+    pub(crate) const fn told(cores: u32) -> Patience {
+        Patience { told: cores, ..Patience::new() }
     }
 
     #[cold]
     fn ask(&mut self) -> u32 {
-        let cores = thread::available_parallelism().map_or(1, usize::from);
+        let known = if self.told == 0 { known_cores() } else { self.told };
+        let cores = match known {
+            0 => {
+                let cores = thread::available_parallelism().map_or(1, usize::from) as u32;
+                CORES.store(cores, Relaxed);
+                cores
+            }
+            // This process may have been given fewer of them.
+            known => known.min(allowed_cores()),
+        };
         let most = if cores > 1 { MOST } else { 0 };
         self.looks = self.looks.min(most);
         *self.most.insert(most)

@@ -35,7 +35,12 @@ pub(crate) struct Segment {
 impl Segment {
     /// A new segment, mapped for writing, whose head has room for `head` bytes.
     pub(crate) fn create(name: &CStr, head: usize) -> io::Result<Segment> {
-        Segment::map(memory::segment(name, ARENA_AT + ARENA_MAX)?, head, true)
+        Segment::map(Segment::file_for_the_other_side(name)?, head, true)
+    }
+
+    /// The file of a new segment that the other side is to write.
+    pub(crate) fn file_for_the_other_side(name: &CStr) -> io::Result<File> {
+        memory::segment(name, ARENA_AT + ARENA_MAX)
     }
 
     /// A segment that the other side made.

@@ -89,6 +89,8 @@ fn words_of(bytes: &[u8]) -> [u64; INLINE / 8] {
 #[repr(C)]
 struct PoolHead {
     words: PoolWords,
+    /// How many cores the pool's process may use; 0: not known. Written before the worker is born.
+    cores: Line<AtomicU32>,
     slots: [Slot; CAPACITY],
 }
 

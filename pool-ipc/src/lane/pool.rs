@@ -9,6 +9,7 @@ use super::{
 use crate::arena::Arena;
 use crate::image::{self, Entry};
 use crate::own::Own;
+use crate::patience::known_cores;
 use crate::protocol::{PoolWords, Tell, WorkerWords};
 use crate::segment::Segment;
 use crate::sync::Ordering::*;
@@ -108,15 +109,15 @@ impl PoolLane {
     /// The system refuses a segment or a descriptor.
     pub fn create() -> io::Result<(PoolLane, Ends)> {
         let requests = Segment::create(c"pool-requests", size_of::<PoolHead>())?;
-        let replies = Segment::create(c"pool-replies", size_of::<WorkerHead>())?;
+        let replies = Segment::file_for_the_other_side(c"pool-replies")?;
         let alarm = Alarm::new()?;
         let ends = Ends {
             requests: Own::new(crate::sys::memory::read_only(requests.file())?.into()),
-            replies: Own::new(replies.file().try_clone()?.into()),
+            replies: Own::new(replies.try_clone()?.into()),
             alarm: Own::new(alarm.as_fd().try_clone_to_owned()?),
         };
         // This half only reads the replies; the mapping says so.
-        let replies = Segment::map(replies.file().try_clone()?, size_of::<WorkerHead>(), false)?;
+        let replies = Segment::map(replies, size_of::<WorkerHead>(), false)?;
         let lane = PoolLane {
             requests,
             replies,
@@ -134,6 +135,8 @@ impl PoolLane {
         };
         // No reply is number u32::MAX for a long time: nobody is to be told of anything yet.
         lane.words().notify.0.store(u64::from(u32::MAX), Relaxed);
+        // SAFETY: as in `words`.
+        unsafe { (*lane.requests.head().cast::<PoolHead>()).cores.0.store(known_cores(), Relaxed) };
         Ok((lane, ends))
     }
 

@@ -53,6 +53,8 @@ struct Outbox {
     arena: Arena,
     /// Replies published, ever.
     replied: u32,
+    /// Somebody who slept was woken by the last reply.
+    rang: bool,
 }
 
 /// A request, as the worker sees it.
@@ -84,7 +86,8 @@ impl WorkerLane {
         let their_head = unsafe { requests.leak_head().cast::<PoolHead>().as_ref() };
         // SAFETY: as above; its words are atomics, and its slots are written through a raw pointer alone.
         let head = unsafe { replies.leak_head().cast::<WorkerHead>().as_ref() };
-        let patience = Patience::new();
+        // ORDERING: written before this process was started.
+        let patience = Patience::told(their_head.cores.0.load(Relaxed));
         let alarm = Alarm::from_descriptor(alarm);
         Ok(WorkerLane {
             inbox: Inbox {
@@ -105,6 +108,7 @@ impl WorkerLane {
                 bell,
                 arena: Arena::default(),
                 replied: 0,
+                rang: false,
             },
         })
     }
@@ -157,6 +161,11 @@ impl Inbox {
     fn wait_for_request(&mut self, outbox: &mut Outbox) {
         let (pool, worker) = (&self.head.words, &outbox.head.words);
         while !worker.claim(pool, self.claimed) {
+            if std::mem::take(&mut outbox.rang) {
+                // Whoever was woken may wait for this very core.
+                std::thread::yield_now();
+                continue;
+            }
             let same_core = self.shares_a_core();
             if self.patience.spin(same_core, || pool.has_request(self.claimed)) {
                 continue;
@@ -263,7 +272,10 @@ impl Outbox {
         }
         self.replied = self.replied.wrapping_add(1);
         match self.head.words.announce_reply(self.theirs, self.replied) {
-            Some(Tell::Bell) => self.bell.ring(),
+            Some(Tell::Bell) => {
+                self.bell.ring();
+                self.rang = true;
+            }
             Some(Tell::Alarm) => self.alarm.ring(),
             None => {}
         }

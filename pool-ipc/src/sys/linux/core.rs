@@ -9,6 +9,18 @@ pub fn current_core() -> Option<u16> {
 /// A core that nobody is on.
 pub(crate) const NO_CORE: u16 = u16::MAX;
 
+/// How many cores this thread may run on; 1 where the system does not say.
+pub(crate) fn allowed_cores() -> u32 {
+    // SAFETY: all-zero is a valid empty set; the kernel fills it, and is told its size.
+    unsafe {
+        let mut all: libc::cpu_set_t = std::mem::zeroed();
+        match libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut all) {
+            0 => libc::CPU_COUNT(&all).try_into().unwrap_or(1),
+            _ => 1,
+        }
+    }
+}
+
 /// Moves this thread to another of the cores that it may use, and leaves it free to move again: for a
 /// moment `core` is not among them. Returns `false` when there is no other.
 pub(crate) fn leave_core(core: u16) -> bool {
