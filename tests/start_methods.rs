@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use pool::{ErrorKind, Pool, ProcessPool, StartMethod, current_process};
 use support::{
     Gate, METHODS, SIGKILL, Scratch, all_children, alone, alone_on_every_start_method, builder_of, crew,
-    duplicate, eventually, guarded, is_fork_server, kill, pool_of,
+    duplicate, eventually, guarded, is_fork_server, is_spare, kill, pool_of,
 };
 
 alone_on_every_start_method!(
@@ -37,6 +37,7 @@ alone!(
     a_fork_server_does_not_mind_ctrl_c,
     a_fork_server_that_is_killed_is_started_again,
     one_fork_server_serves_all_pools_and_goes_with_the_last,
+    a_birth_uses_the_spare_and_one_that_is_killed_costs_nothing,
     the_programs_default_can_be_each_method_in_turn,
     fork_beside_other_threads_is_refused,
     a_pool_that_was_forked_along_refuses_its_calls,
@@ -137,11 +138,36 @@ fn one_fork_server_serves_all_pools_and_goes_with_the_last() {
     let second = pool_of(StartMethod::ForkServer, 1);
     crew(&first, 1);
     crew(&second, 1);
+    // A child has the server's name for a moment.
+    eventually("there is one server", || fork_servers().len() == 1);
     let servers = fork_servers();
-    assert_eq!(servers.len(), 1);
     drop(first);
     assert_eq!(fork_servers(), servers);
     drop(second);
+    assert_eq!(all_children(), []);
+}
+
+fn a_birth_uses_the_spare_and_one_that_is_killed_costs_nothing() {
+    let pool = pool_of(StartMethod::ForkServer, 1);
+    let spare = || {
+        let mut spare = None;
+        eventually("there is a spare", || {
+            spare = all_children().into_iter().find(|pid| is_spare(*pid));
+            spare.is_some()
+        });
+        spare.unwrap()
+    };
+    let of_worker = |(): ()| std::process::id();
+    let die = |(): ()| kill(std::process::id(), SIGKILL);
+    crew(&pool, 1);
+    let first = spare();
+    assert!(pool.apply(die, ()).is_err());
+    assert_eq!(pool.apply(of_worker, ()).unwrap(), first);
+    kill(spare(), SIGKILL);
+    assert!(pool.apply(die, ()).is_err());
+    assert_ne!(pool.apply(of_worker, ()).unwrap(), first);
+    spare();
+    drop(pool);
     assert_eq!(all_children(), []);
 }
 

@@ -111,13 +111,14 @@ impl Birth<'_> {
             }
             StartMethod::Spawn | StartMethod::ForkServer => Some((identity()?, catcher()?)),
         };
-        let (line, far) = self.order(method)?;
+        let (line, far) = Line::new()?;
+        line.order(&self.order(method)?, self.descriptors)?;
         Ok(Prepared { marker, line, far, goes_on: false })
     }
 
-    /// A line with the order on it.
-    pub(crate) fn order(&self, method: StartMethod) -> io::Result<(Line, FarEnd)> {
-        let order = Order {
+    /// What the child is to be told.
+    pub(crate) fn order(&self, method: StartMethod) -> io::Result<Order> {
+        Ok(Order {
             entry: name_of(self.entry as usize)?,
             parent: std::process::id(),
             dies_with_starter: !self.outlives_starter,
@@ -126,8 +127,7 @@ impl Birth<'_> {
             descriptors: self.descriptors.len() as u64,
             words: self.words.iter().map(|word| (*word).to_owned()).collect(),
             setting: self.setting.clone(),
-        };
-        Line::order(&order, self.descriptors)
+        })
     }
 }
 
@@ -299,7 +299,7 @@ pub(crate) fn be_born(line: FarEnd, prepare: impl FnOnce()) {
 
 /// What there is to do before the entry runs; `None`: the starter is gone already.
 fn grow_up(line: &FarEnd, prepare: impl FnOnce()) -> io::Result<Option<(Order, BirthEntry, Vec<OwnedFd>)>> {
-    let (order, descriptors) = line.take_order()?;
+    let Some((order, descriptors)) = line.take_order()? else { return Ok(None) };
     if !born::settle_in(order.parent, order.dies_with_starter)? {
         return Ok(None);
     }

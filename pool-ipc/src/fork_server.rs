@@ -2,12 +2,18 @@
 //!
 //! ```text
 //!  program                                          fork server: spawned, one thread
-//!  ForkServer::start
-//!    order ──> line
-//!    the line's far end ──── request ─────────────> clone(CLONE_PARENT) ──> the child: takes its order
-//!    0 or an error number <── answer ──────────────   │                     from the line, settles in, ...
-//!    born: the child's pid <─ a shared word ──────────┘
+//!  Server::ask
+//!    a line's far end ─────── request ────────────> clone(CLONE_PARENT) ──> the child: waits at the line
+//!    0 or an error number <── answer ──────────────   │                       ·
+//!    born: the child's pid <─ a shared word ──────────┘                       ·
+//!  ForkServer::start                                                          ·
+//!    order ──────────────────────────────────────────> line ────────────────> takes it, settles in, ...
 //! ```
+//!
+//! **One child is ahead.** A fork takes longer than anything else in a birth, so a pool whose worker is ready has
+//! the server make the next child ([`look_ahead`](ForkServer::look_ahead)), and a birth finds it waiting for its
+//! order. That spare is a copy of the server that has run nothing and shares its memory; there is one for the
+//! program, and it goes with the server.
 //!
 //! CLONE_PARENT makes the child the server's sibling: a child of the program, to be waited for and reaped as any
 //! other. To the kernel its parent is the thread that started the server, the program's
@@ -29,7 +35,7 @@ use memmap2::{Advice, MmapOptions, MmapRaw};
 use crate::birth::{self, Birth, Born, MISBORN, Setting};
 use crate::child::{Child, Ended};
 use crate::life_line::LifeLine;
-use crate::line::FarEnd;
+use crate::line::{FarEnd, Line};
 use crate::own::{Own, generation};
 use crate::start_method::StartMethod;
 use crate::sys::{born, events, memory, process, socket};
@@ -52,8 +58,13 @@ struct Server {
     process: Child,
     socket: Own<OwnedFd>,
     born: Word,
+    /// The near end of the line to the child that was asked for last and is not used yet. The answer is still to
+    /// be read.
+    ahead: Option<Line>,
 }
 
+/// As the threads have on which a child will run the user's code.
+const STACK: usize = 8 << 20;
 /// A fork takes the server a moment. One that does not answer for so long was stopped by somebody.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -83,25 +94,43 @@ impl ForkServer {
             ));
         }
         let mut state = state();
-        let (line, far) = birth.order(StartMethod::ForkServer)?;
-        for last in [false, true] {
+        let order = birth.order(StartMethod::ForkServer)?;
+        let mut why = Ended::Unknown;
+        // Once more for a spare that somebody killed, and once more for a server.
+        for _ in 0..3 {
             let server = match &mut state.server {
                 Some(server) => server,
                 none => none.insert(Server::start(&self.life_line)?),
             };
-            match server.fork(&far)? {
-                Some(pid) => return Child::hold(pid, line),
-                None => {
-                    let why = state.server.take().map_or(Ok(Ended::Unknown), Server::dismiss)?;
-                    if last {
-                        return Err(io::Error::other(format!(
-                            "the fork server ends again and again: {why:?}"
-                        )));
+            let Some((pid, line)) = server.child()? else {
+                why = state.server.take().map_or(Ok(Ended::Unknown), Server::dismiss)?;
+                continue;
+            };
+            match line.order(&order, birth.descriptors) {
+                Ok(()) => return Child::hold(pid, line),
+                Err(error) => {
+                    process::abandon(pid);
+                    if error.kind() != io::ErrorKind::BrokenPipe
+                        && error.kind() != io::ErrorKind::ConnectionReset
+                    {
+                        return Err(error);
                     }
                 }
             }
         }
-        Err(io::Error::other("the fork server ends"))
+        Err(io::Error::other(format!("the fork server or its children end again and again: {why:?}")))
+    }
+
+    /// Has the server make the next child now, and does not wait for it: to be called when nothing more urgent
+    /// wants the cores.
+    pub fn look_ahead(&self) {
+        if self.generation == generation()
+            && let Some(server) = &mut state().server
+            && server.ahead.is_none()
+        {
+            // If it cannot be asked, the next birth starts another.
+            let _ = server.ask(AHEAD);
+        }
     }
 
     /// The server's process id, for those who look after processes.
@@ -158,16 +187,32 @@ impl Server {
             setting: &setting,
             outlives_starter: false,
         };
-        Ok(Server { process: life_line.spawn(&birth)?, socket: Own::new(socket), born })
+        Ok(Server { process: life_line.spawn(&birth)?, socket: Own::new(socket), born, ahead: None })
     }
 
-    /// Asks for a child at the far end of a line. `None`: the server is dead, or as good as.
-    fn fork(&mut self, far: &FarEnd) -> io::Result<Option<u32>> {
+    /// Asks for a child at the far end of a new line.
+    ///
+    /// # Errors
+    /// The server is gone; the system refuses a line.
+    fn ask(&mut self, what: u8) -> io::Result<()> {
+        let (line, far) = Line::new()?;
         // ORDERING: the server is asked after this, through the kernel.
         self.born.word().store(0, Relaxed);
+        self.ahead = Some(line);
+        socket::send(self.socket.as_fd(), &[what], &[far.as_fd()])
+    }
+
+    /// A child, and the line on which it waits for its order. `None`: the server is dead, or as good as.
+    fn child(&mut self) -> io::Result<Option<(u32, Line)>> {
+        let asked = if self.ahead.is_some() { Ok(()) } else { self.ask(FORK) };
+        let Some(line) = self.ahead.take() else { return asked.map(|()| None) };
+        Ok(self.answer(asked.is_ok())?.map(|pid| (pid, line)))
+    }
+
+    /// What became of the child that was asked for. `None`: as above.
+    fn answer(&mut self, asked: bool) -> io::Result<Option<u32>> {
         let mut answer = [0; 4];
-        let asked = socket::send(self.socket.as_fd(), &[FORK], &[far.as_fd()]);
-        let answered = asked.is_ok() && events::readable(self.socket.as_fd(), Some(PATIENCE));
+        let answered = asked && events::readable(self.socket.as_fd(), Some(PATIENCE));
         let len =
             if answered { socket::receive(self.socket.as_fd(), &mut answer, false) } else { Ok((0, vec![])) };
         if !matches!(len, Ok((4, _))) {
@@ -187,6 +232,11 @@ impl Server {
     fn dismiss(self) -> io::Result<Ended> {
         self.process.kill();
         self.process.wait(None)?;
+        // ORDERING: the kernel wrote it before the server was seen to be dead.
+        let spare = if self.ahead.is_some() { self.born.word().load(Acquire) } else { 0 };
+        if spare != 0 {
+            process::abandon(spare);
+        }
         let ended = self.process.reap().unwrap_or(Ended::Unknown);
         match (ended, self.process.refusal()) {
             (Ended::Code(MISBORN), Some(why)) => {
@@ -197,7 +247,9 @@ impl Server {
     }
 }
 
+/// Requests: for a child that has its order soon, and for one that has time.
 const FORK: u8 = b'F';
+const AHEAD: u8 = b'A';
 const PAGE: usize = 4096;
 
 /// Where the kernel notes the pid of a child before it runs.
@@ -235,7 +287,7 @@ fn serve(mut born: Born) {
     loop {
         let mut request = [0];
         let far = match socket::receive(requests.as_fd(), &mut request, true) {
-            Ok((1, far)) if request[0] == FORK => far.into_iter().next(),
+            Ok((1, far)) if [FORK, AHEAD].contains(&request[0]) => far.into_iter().next(),
             _ => born::exit_now(0),
         };
         let Some(far) = far else { continue };
@@ -243,9 +295,16 @@ fn serve(mut born: Born) {
             Ok(None) => {
                 // The mapping did not come along.
                 std::mem::forget(word);
-                process::rename(&name);
+                process::rename(c"pool-spare");
                 drop((requests, born));
-                birth::be_born(FarEnd::new(far), || {});
+                // Should its starter end before it has an order, it is not needed.
+                if born::die_with_starter().is_err() {
+                    born::exit_now(0);
+                }
+                if request[0] == AHEAD {
+                    rehearse();
+                }
+                birth::be_born(FarEnd::new(far), || drop(process::rename(&name)));
                 std::process::exit(0);
             }
             Ok(Some(())) => 0i32,
@@ -255,5 +314,15 @@ fn serve(mut born: Born) {
         if socket::send(requests.as_fd(), &error.to_ne_bytes(), &[]).is_err() {
             born::exit_now(0);
         }
+    }
+}
+
+/// Does once, while there is time, what takes most of the time from an order to the first task: starting a thread
+/// with a large stack, and its first memory. The C library keeps both for the next thread, and the pages that were
+/// copied or mapped for it stay.
+fn rehearse() {
+    let body = || drop(std::hint::black_box(vec![0u8; 64]));
+    if let Ok(thread) = std::thread::Builder::new().stack_size(STACK).spawn(body) {
+        let _ = thread.join();
     }
 }

@@ -1,14 +1,14 @@
 //! The line between a child and who started it: a pair of connected sockets, one end each.
 //!
 //! ```text
-//!   starter: Line::order ── the order, the descriptors ──> child: FarEnd::take_order   before the child exists
+//!   starter: Line::order ── the order, the descriptors ──> child: FarEnd::take_order
 //!   starter: Line::send  ── Command ─────────────────────> child: FarEnd::next
 //!   starter: Line::refusal <── why it cannot start ─────── child: FarEnd::refuse        and it exits
 //! ```
 //!
-//! The order lies in the socket before the child is started, so it is born with one descriptor whatever
-//! the start method, and no side ever waits for the other. When the starter is gone the child hears the
-//! end of the line.
+//! A child is born with one descriptor whatever the start method. The order lies in the socket before the child is
+//! started; but one that the fork server made ahead of need waits for it. The starter waits for nothing. When it is
+//! gone the child hears the end of the line.
 //!
 //! What comes from the child is a text for people, read at most once, of bounded length.
 
@@ -79,22 +79,30 @@ const IN_SEGMENT: u8 = 1;
 const MORE_DESCRIPTORS: u8 = 2;
 
 impl Line {
-    /// A new line, with the order and its descriptors on it already.
-    pub(crate) fn order(order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<(Line, FarEnd)> {
+    /// A new line.
+    pub(crate) fn new() -> io::Result<(Line, FarEnd)> {
         let (near, far) = socket::pair()?;
+        Ok((Line(Own::new(near)), FarEnd::new(far)))
+    }
+
+    /// Puts the order and its descriptors on the line.
+    ///
+    /// # Errors
+    /// The order cannot be written down; or nobody is at the far end any more.
+    pub(crate) fn order(&self, order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+        let near = self.0.as_fd();
         let bytes = order.to_bytes()?;
         if bytes.len() <= SMALL {
             let message = [&[IN_MESSAGE], &bytes[..]].concat();
-            socket::send(near.as_fd(), &message, &[])?;
+            socket::send(near, &message, &[])?;
         } else {
             let mut segment = memory::segment(c"pool-order", bytes.len() as u64)?;
             segment.write_all(&bytes)?;
-            socket::send(near.as_fd(), &[IN_SEGMENT], &[segment.as_fd()])?;
+            socket::send(near, &[IN_SEGMENT], &[segment.as_fd()])?;
         }
-        for some in descriptors.chunks(socket::MOST_DESCRIPTORS) {
-            socket::send(near.as_fd(), &[MORE_DESCRIPTORS], some)?;
-        }
-        Ok((Line(Own::new(near)), FarEnd::new(far)))
+        descriptors
+            .chunks(socket::MOST_DESCRIPTORS)
+            .try_for_each(|some| socket::send(near, &[MORE_DESCRIPTORS], some))
     }
 
     /// Sends a command.
@@ -137,12 +145,15 @@ impl FarEnd {
         FarEnd(Own::new(descriptor))
     }
 
-    /// What this process is to be. It is there already.
-    pub(crate) fn take_order(&self) -> io::Result<(Order, Vec<OwnedFd>)> {
+    /// What this process is to be; `None`: the starter is gone. It may have to be waited for.
+    pub(crate) fn take_order(&self) -> io::Result<Option<(Order, Vec<OwnedFd>)>> {
         let nonsense = || io::Error::new(io::ErrorKind::InvalidData, "its order makes no sense");
         let mut message = vec![0; SMALL + 1];
-        let (len, attached) = socket::receive(self.0.as_fd(), &mut message, false)?;
+        let (len, attached) = socket::receive(self.0.as_fd(), &mut message, true)?;
         message.truncate(len);
+        if len == 0 {
+            return Ok(None);
+        }
         let order = match message.split_first() {
             Some((&IN_MESSAGE, bytes)) => Order::from_bytes(bytes),
             Some((&IN_SEGMENT, _)) => {
@@ -157,13 +168,13 @@ impl FarEnd {
         let order = order.ok_or_else(nonsense)?;
         let mut descriptors = Vec::new();
         while (descriptors.len() as u64) < order.descriptors {
-            let (_, more) = socket::receive(self.0.as_fd(), &mut [0], false)?;
+            let (_, more) = socket::receive(self.0.as_fd(), &mut [0], true)?;
             if more.is_empty() {
                 return Err(nonsense());
             }
             descriptors.extend(more);
         }
-        Ok((order, descriptors))
+        Ok(Some((order, descriptors)))
     }
 
     /// Waits for a command; `None`: the starter is gone.

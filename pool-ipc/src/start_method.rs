@@ -122,6 +122,13 @@ impl Starter {
         self.method
     }
 
+    /// Does in advance what the next [`start`](Starter::start) need not wait for, and does not wait for it either.
+    pub fn look_ahead(&self) {
+        if let Some(server) = &self.server {
+            server.look_ahead();
+        }
+    }
+
     /// Starts a child.
     ///
     /// # Errors

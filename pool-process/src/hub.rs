@@ -40,6 +40,8 @@ pub(crate) struct Hub {
     pub(crate) attended: bool,
     /// Seats on which the supervisor is to start a worker.
     pub(crate) births: Vec<SeatId>,
+    /// Workers that have ended and were dealt with: what is left of them goes when the next ones are on their way.
+    pub(crate) remains: Vec<Post>,
     /// Until when the supervisor sleeps, if nothing wakes it.
     pub(crate) planned: Option<Instant>,
     /// A lane holds memory that a burst left behind, and the supervisor does not know it yet.
@@ -78,6 +80,7 @@ impl Hub {
             news: tells_news.then(Vec::new),
             attended: false,
             births: Vec::new(),
+            remains: Vec::new(),
             planned: None,
             has_spare: false,
             armed: None,
@@ -231,6 +234,7 @@ impl Hub {
         let how = by_worker(&refusal.unwrap_or_else(|| exit.to_string()), &worker);
         self.tell(|| News::Ended(worker.clone(), exit));
         self.dead = Some((worker, exit));
+        self.remains.push(post);
         self.handle(Event::Exited { seat, begun, misborn, how }, now, out);
         self.dead = None;
     }
@@ -241,6 +245,7 @@ impl Hub {
         let (_, post) = self.leavers.swap_remove(at);
         let exit = exit_of(ended, &post);
         self.tell(|| News::Ended(post.worker(), exit));
+        self.remains.push(post);
         self.handle(Event::Left(number), now, out);
     }
 

@@ -333,6 +333,16 @@ impl<T: Ticket> Scheduler<T> {
             && self.seats.iter().all(Seat::is_empty)
     }
 
+    /// Whether some worker that was asked for has not said yet that it is ready.
+    pub(crate) fn is_starting(&self) -> bool {
+        let starts = |seat: &Seat<T>| match seat.state {
+            State::Coming => true,
+            State::Initializing | State::Starting => !seat.ready,
+            State::Vacant | State::Waiting | State::Up | State::Dying => false,
+        };
+        self.seats.iter().any(starts)
+    }
+
     /// Whether replies of this seat are of use to anybody.
     pub(crate) fn listens_to(&self, id: SeatId) -> bool {
         self.seats[id].state != State::Dying

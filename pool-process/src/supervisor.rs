@@ -29,14 +29,14 @@ pub(crate) fn supervise(
     outfits: impl Iterator<Item = io::Result<Outfit>>,
     started: &Sender<io::Result<()>>,
 ) {
-    let mut supervisor = Supervisor { shared, starter, births: 0 };
+    let mut supervisor = Supervisor { shared, starter, births: 0, look_ahead: false };
     let mut seats = outfits.enumerate();
     let first: io::Result<()> = seats.try_for_each(|(seat, outfit)| supervisor.fill(seat, outfit?));
     if first.is_err() {
         shared.visit(|hub, now, out| hub.handle(Event::Terminate, now, out));
     }
     let _ = started.send(first);
-    let mut ready = Vec::new();
+    let (mut ready, mut remains) = (Vec::new(), Vec::new());
     while !shared.visit(|hub, _, _| hub.scheduler.is_over()) {
         let timeout = shared.visit(|hub, now, _| hub.plan(now.read()));
         let start = Instant::now();
@@ -51,6 +51,7 @@ pub(crate) fn supervise(
             if trim {
                 hub.trim();
             }
+            remains.append(&mut hub.remains);
             std::mem::take(&mut hub.births)
         });
         for seat in births {
@@ -59,16 +60,30 @@ pub(crate) fn supervise(
                 shared.visit(|hub, now, out| hub.handle(Event::BirthFailed(seat, text), now, out));
             }
         }
+        // A worker on its way to a task should not have to wait for this.
+        let pending = !remains.is_empty() || supervisor.look_ahead;
+        if pending && (remains.len() > MOST_REMAINS || !shared.visit(|hub, _, _| hub.scheduler.is_starting()))
+        {
+            remains.clear();
+            if std::mem::take(&mut supervisor.look_ahead) {
+                supervisor.starter.look_ahead();
+            }
+        }
     }
     // With it may go the fork server.
-    drop(supervisor);
+    drop((supervisor, remains));
     shared.gone.set();
 }
+
+/// So many workers that have ended are kept for a quieter time.
+const MOST_REMAINS: usize = 4;
 
 struct Supervisor<'a> {
     shared: &'a Arc<Shared>,
     starter: Starter,
     births: u64,
+    /// A worker has become ready since the starter last looked ahead.
+    look_ahead: bool,
 }
 
 /// What in [`Supervisor::look_after`]'s token is ready.
@@ -134,13 +149,15 @@ impl Supervisor<'_> {
             }
             return;
         }
-        self.shared.visit(|hub, now, out| {
-            let Some((seat, post)) = find(hub, birth) else { return };
+        self.look_ahead |= self.shared.visit(|hub, now, out| {
+            let Some((seat, post)) = find(hub, birth) else { return false };
             post.lane.silence();
-            if post.lane.is_ready() && !post.ready {
-                post.ready = true;
-                hub.handle(Event::Ready(seat), now, out);
+            if !post.lane.is_ready() || post.ready {
+                return false;
             }
+            post.ready = true;
+            hub.handle(Event::Ready(seat), now, out);
+            true
         });
     }
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use super::process::all_children;
+use super::process::{all_children, is_spare};
 
 /// A count of what a process has.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,13 +48,19 @@ impl Census {
         // Reading the folder takes a descriptor of its own, which is gone by the time it is looked at.
         let opened: Vec<PathBuf> =
             fs::read_dir("/proc/self/fd").expect("the descriptors").flatten().map(|fd| fd.path()).collect();
-        let mut descriptors = BTreeMap::new();
+        let mut descriptors: BTreeMap<String, usize> = BTreeMap::new();
         for target in opened.iter().filter_map(|fd| fs::read_link(fd).ok()) {
             // Without the number of the socket or pipe.
             let kind = target.to_string_lossy().split(":[").next().unwrap_or_default().to_owned();
             *descriptors.entry(kind).or_default() += 1;
         }
-        Census { children: all_children(), threads, descriptors }
+        let all = all_children();
+        // The spare of the fork server, and the line to it, are there or not, as it happens.
+        if all.iter().any(|pid| is_spare(*pid)) {
+            descriptors.entry("socket".to_owned()).and_modify(|count| *count -= 1);
+        }
+        let children = all.into_iter().filter(|pid| !is_spare(*pid)).collect();
+        Census { children, threads, descriptors }
     }
 
     /// Waits until this process has again what it had; fails when it does not come to that.

@@ -26,9 +26,9 @@ pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
 pub(crate) use methods::{METHODS, alone_on_every_start_method, alone_on_start_method, builder_of, pool_of};
 pub(crate) use process::{
     SIGABRT, SIGCONT, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM, all_children, children, close, descendants,
-    disturb, duplicate, is_alive, is_asleep, is_fork_server, is_readable, is_stopped, is_thread_asleep, kill,
-    limit_descriptors, limit_memory, no_core_files, own_thread, peak_resident, reset_peak_resident, resident,
-    set_environment, threads, unlimit_memory, violate_memory,
+    disturb, duplicate, is_alive, is_asleep, is_fork_server, is_readable, is_spare, is_stopped,
+    is_thread_asleep, kill, limit_descriptors, limit_memory, no_core_files, own_thread, peak_resident,
+    reset_peak_resident, resident, set_environment, threads, unlimit_memory, violate_memory,
 };
 pub(crate) use random::Random;
 pub(crate) use watchdog::{guarded, limit};

@@ -158,10 +158,11 @@ pub(super) fn allow_debuggers() {
     };
 }
 
-/// The children of this process, zombies included, but for the fork server.
+/// The children of this process, zombies included, but for the fork server and the child that it has ready for the
+/// next birth.
 pub(crate) fn children() -> Vec<u32> {
     let mut children = all_children();
-    children.retain(|pid| !is_fork_server(*pid));
+    children.retain(|pid| !is_fork_server(*pid) && !is_spare(*pid));
     children
 }
 
@@ -182,7 +183,16 @@ pub(crate) fn duplicate(file: &fs::File, least: i32) -> fs::File {
 }
 
 pub(crate) fn is_fork_server(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|name| name.trim() == "pool-fork-serve")
+    is_named(pid, "pool-fork-serve")
+}
+
+/// A child of the fork server that waits for the next birth.
+pub(crate) fn is_spare(pid: u32) -> bool {
+    is_named(pid, "pool-spare")
+}
+
+fn is_named(pid: u32, name: &str) -> bool {
+    fs::read_to_string(format!("/proc/{pid}/comm")).is_ok_and(|own| own.trim() == name)
 }
 
 fn children_of(pid: u32) -> Vec<u32> {

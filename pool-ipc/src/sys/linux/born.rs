@@ -8,18 +8,17 @@ use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicUsize, Ordering::*};
 use super::check;
 
 /// Settles a fresh child: it ignores a closed pipe, leaves the terminal's Ctrl-C to its parent, blocks no
-/// signal, and if asked dies with the thread that started it. Returns `false` when `parent` is gone already.
+/// signal, and if asked, and only then, dies with the thread that started it. Returns `false` when `parent` is gone
+/// already.
 pub(crate) fn settle_in(parent: u32, dies_with_starter: bool) -> io::Result<bool> {
     // SAFETY: plain system calls with scalar arguments, but for two that are given a valid signal set or
     // action. Dispositions are set before the process has a second thread. A handler that does nothing,
     // unlike ignoring, is not passed on to programs that a task starts.
     unsafe {
-        if dies_with_starter {
-            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
-            // The parent may have died before the call above.
-            if libc::getppid() as u32 != parent {
-                return Ok(false);
-            }
+        check(libc::prctl(libc::PR_SET_PDEATHSIG, if dies_with_starter { libc::SIGKILL } else { 0 }))?;
+        // The parent may have died before the call above.
+        if dies_with_starter && libc::getppid() as u32 != parent {
+            return Ok(false);
         }
         libc::signal(libc::SIGPIPE, libc::SIG_IGN);
         let mut action: libc::sigaction = std::mem::zeroed();
@@ -31,6 +30,12 @@ pub(crate) fn settle_in(parent: u32, dies_with_starter: bool) -> io::Result<bool
         check(libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut()))?;
     }
     Ok(true)
+}
+
+/// Has this process die with the thread that started it, until it [settles in](settle_in).
+pub(crate) fn die_with_starter() -> io::Result<()> {
+    // SAFETY: a plain system call with scalar arguments.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) }).map(drop)
 }
 
 extern "C" fn nothing(_: libc::c_int) {}
