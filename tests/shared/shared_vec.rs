@@ -14,6 +14,7 @@ with_the_other_side_everywhere!(
     an_array_without_items_is_passed_too,
     an_array_is_a_result_too,
     a_pools_task_gives_an_array_for_an_array,
+    a_child_has_no_array_that_is_being_filled,
     an_array_outlives_the_handles_of_whoever_made_it,
     a_reader_that_is_killed_takes_nothing_along,
     many_arrays_made_passed_and_dropped_leave_nothing,
@@ -93,6 +94,19 @@ fn a_pools_task_gives_an_array_for_an_array(elsewhere: Elsewhere) {
         Elsewhere::Thread => check(&ThreadPool::new(2).unwrap()),
         Elsewhere::Process(method) => check(&pool_of(method, 2)),
     }
+}
+
+fn a_child_has_no_array_that_is_being_filled(elsewhere: Elsewhere) {
+    fn has_a_draft(_: ()) -> bool {
+        std::fs::read_to_string("/proc/self/maps").unwrap().contains("memfd:pool-frozen")
+    }
+    let mut draft = SharedVec::<u32>::draft(10).unwrap();
+    draft.fill(5);
+    assert!(has_a_draft(()));
+    if elsewhere.is_process() {
+        assert!(!elsewhere.start(has_a_draft, ()).join());
+    }
+    assert_eq!(draft.freeze().unwrap()[..], [5; 10]);
 }
 
 fn an_array_outlives_the_handles_of_whoever_made_it(elsewhere: Elsewhere) {
