@@ -5,6 +5,7 @@ mod jobs;
 mod lives;
 mod maps;
 mod memory;
+mod queues;
 mod round_trips;
 
 use std::process::ExitCode;
@@ -47,6 +48,7 @@ fn all() -> Vec<Figure> {
         bytes::figures(),
         lives::figures(),
         memory::figures(),
+        queues::figures(),
     ]
     .into_iter()
     .flatten()
