@@ -31,9 +31,15 @@ pub trait Backend: Send + Sync {
     /// ended with an error.
     fn submit(&self, task: Task);
 
-    /// Called by a thread that submits the chunks of one call one after the other: a place to let the
-    /// workers begin while a chunk is still in the cache.
-    fn between_chunks(&self) {}
+    /// Whether workers run a task's [`Work`](crate::work::Work) where it stands. Items are then put where their
+    /// values will be.
+    fn shares_memory(&self) -> bool {
+        false
+    }
+
+    /// Called by a thread that submits the chunks of one call one after the other, when so many of them are
+    /// submitted: a place to let the workers begin while a chunk is still in the cache.
+    fn between_chunks(&self, _submitted: usize) {}
 
     /// Blocks this thread until `event` is set (`true`) or `deadline` passes (`false`); meanwhile the
     /// thread may do the backend's work.

@@ -7,12 +7,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::again;
-use crate::error::{Error, ErrorKind, Result, Worker};
+use crate::error::{Error, ErrorKind, PanicInfo, Result, Worker};
 use crate::function::TaskFn;
 use crate::lock;
 use crate::one::{carry, decode, encode, unknown_status};
-use crate::outcome::{self, Failure, Ran, Status};
+use crate::outcome::{Failure, Ran, Status};
 use crate::panics;
+use crate::room::{Row, Seeded};
 use crate::shim;
 use crate::work::{End, Limits, Payload, Request, Work};
 
@@ -23,18 +24,6 @@ pub(crate) trait Collect<R>: Send + Sync {
 
     /// Whether chunk number `index`, which has not begun, should still be run.
     fn wanted(&self, index: usize) -> bool;
-
-    /// Lends what has been gathered to the thread that is about to run chunk `index`, if that is the next
-    /// in order and nobody else has it: the chunk's values then go where they belong at once.
-    fn lend(&self, _index: usize) -> Option<Vec<R>> {
-        None
-    }
-
-    /// Takes back what was lent, with the values of the whole chunk behind it: the chunk has ended.
-    fn take_back(self: Arc<Self>, _gathered: Vec<R>) {}
-
-    /// Takes back what was lent, as it was.
-    fn return_lent(&self, _gathered: Vec<R>) {}
 }
 
 /// `STOP`: the first failure ends the chunk, as for `map`, which can only return one.
@@ -44,9 +33,34 @@ pub(crate) struct Chunk<T: TaskFn<A>, A, const STOP: bool> {
     index: usize,
     span: Span,
     /// There until somebody starts, sends or cancels the task.
-    items: Mutex<Option<Vec<A>>>,
+    input: Mutex<Option<Input<A, T::Output>>>,
     /// There until the task is settled.
     collector: Mutex<Option<Arc<dyn Collect<T::Output>>>>,
+}
+
+/// The items of a chunk.
+pub(crate) enum Input<A, R> {
+    /// By themselves, with the places of their values if they have some already.
+    Apart(Vec<A>, Option<Row<R>>),
+    /// In the places of their values.
+    Seeded(Seeded<A, R>),
+}
+
+impl<A, R> Input<A, R> {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Input::Apart(items, _) => items.len(),
+            Input::Seeded(seeded) => seeded.len(),
+        }
+    }
+
+    /// Without the places.
+    fn into_items(self) -> Vec<A> {
+        match self {
+            Input::Apart(items, _) => items,
+            Input::Seeded(seeded) => seeded.into_items(),
+        }
+    }
 }
 
 /// Which items of the call a chunk is.
@@ -65,15 +79,37 @@ pub(crate) struct Ended<R> {
     how: How<R>,
 }
 
+/// The values of a chunk.
+pub(crate) enum Values<R> {
+    /// In their places.
+    Placed(Row<R>),
+    /// Elsewhere.
+    Loose(Vec<R>),
+}
+
 enum How<R> {
     /// Here, by this thread if an item failed.
     Ran(Ran<R>, Option<Worker>),
+    /// Here, without a failure, and the values are in their places.
+    Placed(Row<R>),
     Elsewhere(End),
 }
 
 fn ran_here<R>(ran: Ran<R>) -> How<R> {
     let worker = (!ran.failures.is_empty()).then(Worker::this_thread);
     How::Ran(ran, worker)
+}
+
+/// The values are in their places, or `row` has those before the first panic.
+fn placed<R>(ran: std::result::Result<(), PanicInfo>, row: Row<R>) -> How<R> {
+    match ran {
+        Ok(()) => How::Placed(row),
+        Err(panic) => {
+            let failures = vec![(row.filled(), Failure::Panicked(panic))];
+            let _ = panics::catch(|| drop(row));
+            ran_here(Ran { values: Vec::new(), failures })
+        }
+    }
 }
 
 impl<T, A, const STOP: bool> Chunk<T, A, STOP>
@@ -85,12 +121,12 @@ where
         limits: Limits,
         index: usize,
         start: usize,
-        items: Vec<A>,
+        input: Input<A, T::Output>,
         collector: Arc<dyn Collect<T::Output>>,
     ) -> Arc<Chunk<T, A, STOP>> {
-        let span = Span { start, len: items.len() };
-        let (items, collector) = (Mutex::new(Some(items)), Mutex::new(Some(collector)));
-        Arc::new(Chunk { bound, limits, index, span, items, collector })
+        let span = Span { start, len: input.len() };
+        let (input, collector) = (Mutex::new(Some(input)), Mutex::new(Some(collector)));
+        Arc::new(Chunk { bound, limits, index, span, input, collector })
     }
 
     fn settle(&self, how: How<T::Output>) {
@@ -100,38 +136,28 @@ where
         }
     }
 
-    fn run_items(&self, items: Vec<A>)
+    fn run_items(&self, input: Input<A, T::Output>)
     where
         A: Serialize + DeserializeOwned + Send + 'static,
     {
         if self.limits.retry_panics {
-            return self.run_persistently(items);
+            return self.run_persistently(input.into_items());
         }
-        let lent = lock(&self.collector).as_ref().and_then(|collector| collector.lend(self.index));
-        let Some(mut gathered) = lent else {
-            return self.settle(ran_here(Ran::of::<T, A>(&self.bound, items, STOP)));
-        };
-        let before = gathered.len();
-        let mut items = items.into_iter();
-        let ran = outcome::extend::<T, A>(&mut gathered, &self.bound, &mut items);
-        // After a panic some are left; they are the user's to drop, and may panic too.
-        let _ = panics::catch(|| drop(items));
-        match ran {
-            Ok(()) => {
-                let collector = lock(&self.collector).take();
-                if let Some(collector) = collector {
-                    collector.take_back(gathered);
-                }
+        let call = |item| T::call(&self.bound, item);
+        // After a panic some items are left; they are the user's to drop, and may panic too.
+        match input {
+            Input::Apart(items, Some(mut row)) if STOP => {
+                let mut items = items.into_iter();
+                let ran = panics::catch(|| row.fill(&mut items, call));
+                let _ = panics::catch(|| drop(items));
+                self.settle(placed(ran, row));
             }
-            Err(panic) => {
-                let failures = vec![(gathered.len() - before, Failure::Panicked(panic))];
-                let _ = panics::catch(|| gathered.truncate(before));
-                let collector = lock(&self.collector).clone();
-                if let Some(collector) = collector {
-                    collector.return_lent(gathered);
-                }
-                self.settle(ran_here(Ran { values: Vec::new(), failures }));
+            Input::Seeded(mut seeded) if STOP => {
+                let ran = panics::catch(|| seeded.fill(call));
+                let _ = panics::catch(|| seeded.drop_items());
+                self.settle(placed(ran, seeded.into_row()));
             }
+            other => self.settle(ran_here(Ran::of::<T, A>(&self.bound, other.into_items(), STOP))),
         }
     }
 
@@ -157,24 +183,25 @@ where
 {
     fn run(self: Arc<Self>) {
         let wanted = self.wanted();
-        let items = lock(&self.items).take();
+        let input = lock(&self.input).take();
         if !wanted {
             self.settle(How::Elsewhere(End::Failed(Error::new(ErrorKind::Cancelled, ""))));
-        } else if let Some(items) = items {
-            self.run_items(items);
+            drop(input);
+        } else if let Some(input) = input {
+            self.run_items(input);
         }
     }
 
     fn request(&self) -> Result<Option<Request>> {
-        let Some(items) = lock(&self.items).take() else { return Ok(None) };
-        let input = encode(items)?;
+        let Some(input) = lock(&self.input).take() else { return Ok(None) };
+        let input = encode(input.into_items())?;
         let context = carry::<T, A>(&self.bound)?;
         Ok(Some(Request { entry: shim::chunk::<T, A, STOP>, context, input }))
     }
 
     fn end(self: Arc<Self>, end: End) {
-        let items = lock(&self.items).take();
-        drop(items); // The user's, if they were never used: not under the lock.
+        let input = lock(&self.input).take();
+        drop(input); // The user's, if they were never used: not under the lock.
         self.settle(How::Elsewhere(end));
     }
 
@@ -192,20 +219,9 @@ impl<R> Ended<R> {
     pub(crate) fn has_failed(&self) -> bool {
         match &self.how {
             How::Ran(ran, _) => !ran.failures.is_empty(),
+            How::Placed(row) => !row.is_full(),
             How::Elsewhere(End::Failed(_)) => true,
             How::Elsewhere(End::Reply { status, .. }) => *status != Status::Value as u32,
-        }
-    }
-
-    /// Whether the values are all here, so that joining them runs none of the user's code.
-    pub(crate) fn is_whole(&self) -> bool {
-        matches!(&self.how, How::Ran(ran, _) if ran.failures.is_empty())
-    }
-
-    /// Moves the values of a whole chunk behind `all`.
-    pub(crate) fn append_to(self, all: &mut Vec<R>) {
-        if let How::Ran(mut ran, _) = self.how {
-            all.append(&mut ran.values);
         }
     }
 
@@ -222,11 +238,14 @@ impl<R> Ended<R> {
 
 impl<R: DeserializeOwned + Send + 'static> Ended<R> {
     /// All the values, or the first failure.
-    pub(crate) fn into_values(self) -> Result<Vec<R>> {
+    pub(crate) fn into_values(self) -> Result<Values<R>> {
+        if let How::Placed(row) = self.how {
+            return Ok(Values::Placed(row));
+        }
         let start = self.span.start;
         let (ran, worker) = self.into_ran()?;
         match ran.failures.into_iter().next() {
-            None => Ok(ran.values),
+            None => Ok(Values::Loose(ran.values)),
             Some((at, failure)) => Err(Error::from(failure).by(worker.as_ref()).with_item(start + at)),
         }
     }
@@ -263,6 +282,7 @@ impl<R: DeserializeOwned + Send + 'static> Ended<R> {
         let Span { start, len } = self.span;
         let (ran, worker) = match self.how {
             How::Ran(ran, worker) => return Ok((ran, worker)),
+            How::Placed(row) => (Ran { values: row.into_vec(), failures: Vec::new() }, None),
             How::Elsewhere(End::Failed(error)) if len == 0 => return Err(error),
             How::Elsewhere(End::Failed(error)) => return Err(error.with_item(start)),
             How::Elsewhere(End::Reply { status, output, worker }) => {

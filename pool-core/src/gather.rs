@@ -1,17 +1,18 @@
 //! `map`'s gathering: chunks come back in any order, the result has them in the order of the input.
 
-use std::collections::VecDeque;
+use std::mem;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use serde::de::DeserializeOwned;
 
 use crate::backend::Backend;
-use crate::chunk::{Collect, Ended};
+use crate::chunk::{Collect, Ended, Input, Values};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::handle::Pending;
 use crate::lock;
+use crate::room::{Row, Seeded};
 use crate::slot::{AsSlot, Callback, Raw, Slot};
 
 pub(crate) struct Gather<R> {
@@ -23,27 +24,22 @@ pub(crate) struct Gather<R> {
 }
 
 struct Parts<R> {
-    /// The values of the first `joined` chunks; `None` while a thread is adding to them.
-    values: Option<Vec<R>>,
-    joined: usize,
-    /// What has ended and is not joined, from chunk number `joined` on.
-    ended: VecDeque<Option<Ended<R>>>,
+    /// The places that no chunk has yet.
+    rest: Option<Row<R>>,
+    /// What has ended, by number of the chunk.
+    ended: Vec<Option<Ended<R>>>,
     /// Chunks that have not ended; one more while chunks are still being added.
     left: usize,
 }
 
-pub(crate) struct Gathered<R> {
-    values: Vec<R>,
-    rest: VecDeque<Option<Ended<R>>>,
-}
+pub(crate) struct Gathered<R>(Vec<Option<Ended<R>>>);
 
 impl<R: DeserializeOwned + Send + 'static> Gather<R> {
     /// A gathering of about `items` values.
     pub(crate) fn new(items: usize) -> Arc<Gather<R>> {
-        // The claim may be a lie: room is made for as much as costs little.
-        let room = items.min(MOST_ROOM / size_of::<R>().max(1));
-        let parts =
-            Parts { values: Some(Vec::with_capacity(room)), joined: 0, ended: VecDeque::new(), left: 1 };
+        // The claim may be a lie: memory that is never touched costs little, and if there is none the values
+        // are put together in the end.
+        let parts = Parts { rest: Some(Row::new(items)), ended: Vec::new(), left: 1 };
         Arc::new(Gather {
             parts: Mutex::new(parts),
             given_up: AtomicUsize::new(usize::MAX),
@@ -56,41 +52,42 @@ impl<R: DeserializeOwned + Send + 'static> Gather<R> {
         lock(&self.parts).left += 1;
     }
 
+    /// Takes the next items of a chunk, at most `most`, to where their values are to be, if there are places for
+    /// them. They come before any that are taken later.
+    pub(crate) fn take<A>(&self, items: &mut impl Iterator<Item = A>, most: usize) -> Input<A, R> {
+        let cut = |places| lock(&self.parts).rest.as_mut().and_then(|rest| rest.cut(places));
+        if Seeded::<A, R>::FITS
+            && let Some(row) = cut(most)
+        {
+            return match Seeded::new(row, items) {
+                Ok(seeded) => Input::Seeded(seeded),
+                Err(row) => Input::Apart(items.take(most).collect(), Some(row)),
+            };
+        }
+        let items: Vec<A> = items.take(most).collect();
+        let row = cut(items.len());
+        Input::Apart(items, row)
+    }
+
     /// Ends the call before its first chunk.
     pub(crate) fn fail(self: &Arc<Self>, error: Error) {
-        self.settle(Gathered { values: Vec::new(), rest: [Some(Ended::lost(error))].into() });
+        self.settle(Gathered(vec![Some(Ended::lost(error))]));
     }
 
     /// All chunks were added.
     pub(crate) fn seal(self: &Arc<Self>) {
-        self.count_down(lock(&self.parts));
-    }
-
-    /// Joins what can be joined: whoever ends a chunk adds to the values what is next in order, so that
-    /// the caller finds them in one piece. One thread at a time does; the others leave their chunk.
-    fn join<'a>(&'a self, mut parts: MutexGuard<'a, Parts<R>>) -> MutexGuard<'a, Parts<R>> {
-        while parts.ended.front().is_some_and(|ended| ended.as_ref().is_some_and(Ended::is_whole))
-            && let Some(mut values) = parts.values.take()
-        {
-            let ended = parts.ended.pop_front().flatten();
-            parts.joined += 1;
-            drop(parts);
-            if let Some(ended) = ended {
-                ended.append_to(&mut values);
-            }
-            parts = lock(&self.parts);
-            parts.values = Some(values);
-        }
-        parts
+        let mut parts = lock(&self.parts);
+        // Whoever joins the chunks' places finds that no others are left.
+        parts.rest = None;
+        self.count_down(parts);
     }
 
     fn count_down(self: &Arc<Self>, mut parts: MutexGuard<'_, Parts<R>>) {
         parts.left -= 1;
         if parts.left == 0 {
-            let values = parts.values.take().unwrap_or_default();
-            let rest = std::mem::take(&mut parts.ended);
+            let ended = mem::take(&mut parts.ended);
             drop(parts);
-            self.settle(Gathered { values, rest });
+            self.settle(Gathered(ended));
         }
     }
 
@@ -99,9 +96,6 @@ impl<R: DeserializeOwned + Send + 'static> Gather<R> {
     }
 }
 
-/// Of the room for all results, as much as is made before the first is there, in bytes.
-const MOST_ROOM: usize = 64 << 20;
-
 impl<R: DeserializeOwned + Send + 'static> Collect<R> for Gather<R> {
     fn collect(self: Arc<Self>, index: usize, ended: Ended<R>) {
         if ended.has_failed() {
@@ -109,36 +103,15 @@ impl<R: DeserializeOwned + Send + 'static> Collect<R> for Gather<R> {
             self.given_up.fetch_min(index, Relaxed);
         }
         let mut parts = lock(&self.parts);
-        let place = index - parts.joined;
-        if parts.ended.len() <= place {
-            parts.ended.resize_with(place + 1, || None);
+        if parts.ended.len() <= index {
+            parts.ended.resize_with(index + 1, || None);
         }
-        parts.ended[place] = Some(ended);
-        // This chunk is counted as ended after it may have been joined: nobody settles before.
-        let parts = self.join(parts);
+        parts.ended[index] = Some(ended);
         self.count_down(parts);
     }
 
     fn wanted(&self, index: usize) -> bool {
         index < self.given_up.load(Relaxed)
-    }
-
-    fn lend(&self, index: usize) -> Option<Vec<R>> {
-        let mut parts = lock(&self.parts);
-        if parts.joined == index { parts.values.take() } else { None }
-    }
-
-    fn take_back(self: Arc<Self>, gathered: Vec<R>) {
-        let mut parts = lock(&self.parts);
-        parts.values = Some(gathered);
-        parts.joined += 1;
-        parts.ended.pop_front();
-        let parts = self.join(parts);
-        self.count_down(parts);
-    }
-
-    fn return_lent(&self, gathered: Vec<R>) {
-        lock(&self.parts).values = Some(gathered);
     }
 }
 
@@ -147,18 +120,53 @@ impl<R: DeserializeOwned + Send + 'static> Raw<Vec<R>> for Gathered<R> {
     /// the one that a serial loop would have met. Chunks that were not begun for its sake are cancelled,
     /// which is not the news.
     fn finish(self) -> Result<Vec<R>> {
-        let mut all = self.values;
+        let mut all = Joined { row: None, loose: Vec::new() };
         let mut cancelled = None;
-        for ended in self.rest {
+        for ended in self.0 {
             let missing = || Ended::lost(Error::new(ErrorKind::Cancelled, ""));
             match ended.unwrap_or_else(missing).into_values() {
-                Ok(values) if all.is_empty() => all = values,
-                Ok(mut values) => all.append(&mut values),
+                Ok(values) => all.add(values),
                 Err(error) if error.is_cancelled() => cancelled = cancelled.or(Some(error)),
                 Err(error) => return Err(error),
             }
         }
-        cancelled.map_or(Ok(all), Err)
+        cancelled.map_or_else(|| Ok(all.into_vec()), Err)
+    }
+}
+
+/// The values of chunks, in order: one row as long as they follow each other in the room, a `Vec` from the
+/// first that does not.
+struct Joined<R> {
+    row: Option<Row<R>>,
+    loose: Vec<R>,
+}
+
+impl<R> Joined<R> {
+    fn add(&mut self, values: Values<R>) {
+        match (values, &mut self.row) {
+            (Values::Placed(row), None) if self.loose.is_empty() => self.row = Some(row),
+            (Values::Placed(row), Some(all)) => {
+                if let Err(row) = all.join(row) {
+                    row.append_to(self.loosen());
+                }
+            }
+            (Values::Placed(row), None) => row.append_to(&mut self.loose),
+            (Values::Loose(mut values), _) => match self.loosen() {
+                all if all.is_empty() => *all = values,
+                all => all.append(&mut values),
+            },
+        }
+    }
+
+    fn loosen(&mut self) -> &mut Vec<R> {
+        if let Some(row) = self.row.take() {
+            self.loose = row.into_vec();
+        }
+        &mut self.loose
+    }
+
+    fn into_vec(mut self) -> Vec<R> {
+        mem::take(self.loosen())
     }
 }
 
@@ -189,6 +197,6 @@ impl<R: DeserializeOwned + Send + 'static> Pending<Vec<R>> for Gather<R> {
         // Chunks that have not begun are dropped as their turn comes; those that run are let be.
         self.given_up.store(0, Relaxed);
         let cancelled = Ended::lost(Error::new(ErrorKind::Cancelled, ""));
-        self.settle(Gathered { values: Vec::new(), rest: [Some(cancelled)].into() })
+        self.settle(Gathered(vec![Some(cancelled)]))
     }
 }

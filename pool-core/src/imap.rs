@@ -17,7 +17,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::backend::Backend;
-use crate::chunk::{Chunk, Collect, Ended, Results};
+use crate::chunk::{Chunk, Collect, Ended, Input, Results};
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::Event;
 use crate::function::TaskFn;
@@ -187,9 +187,9 @@ where
             }
             let (bound, start) = (self.bound.clone(), self.taken);
             self.taken += chunk.len();
-            let stream = self.stream.clone();
+            let (input, stream) = (Input::Apart(chunk, None), self.stream.clone());
             let task =
-                Chunk::<F, I::Item, false>::new(bound, self.limits, self.submitted, start, chunk, stream);
+                Chunk::<F, I::Item, false>::new(bound, self.limits, self.submitted, start, input, stream);
             self.submitted += 1;
             self.backend.submit(task);
         }

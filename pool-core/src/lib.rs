@@ -28,6 +28,7 @@ mod options;
 mod outcome;
 pub mod panics;
 mod pool;
+mod room;
 mod scratch;
 mod settings;
 mod shim;

@@ -97,7 +97,8 @@ pub trait Pool: AnyPool {
         F::Output: Message,
     {
         let items = items.into_iter();
-        let gather = Gather::new(items.size_hint().0);
+        let places = if self.backend().shares_memory() { items.size_hint().0 } else { 0 };
+        let gather = Gather::new(places);
         let bound = f.bind();
         let sent = match items.size_hint() {
             // What has no end says so, and there would never be a result.
@@ -287,21 +288,26 @@ where
     }
     let mut start = 0;
     for index in 0.. {
-        let chunk: Vec<A> = items.by_ref().take(size).collect();
-        if chunk.is_empty() {
+        // The last may be shorter; beyond the count it is for the input to say when it ends.
+        let most = if start < count { size.min(count - start) } else { size };
+        let input = gather.take(&mut items, most);
+        let len = input.len();
+        if len == 0 {
             break;
         }
         gather.expect_one();
-        let len = chunk.len();
         backend.submit(Chunk::<F, A, true>::new(
             bound.clone(),
             options.limits,
             index,
             start,
-            chunk,
+            input,
             gather.clone(),
         ));
-        backend.between_chunks();
+        if len < most {
+            break;
+        }
+        backend.between_chunks(index + 1);
         start += len;
     }
     gather.seal();

@@ -6,7 +6,7 @@
 //! address, relative to the program's image, is what a request carries; there they decode the
 //! argument, conjure the function out of its type, run it, and encode what came of it.
 //!
-//! It is the one file of this crate with `unsafe`, and that is one expression: [`conjure`].
+//! Its `unsafe` is one expression: [`conjure`].
 
 #![allow(unsafe_code)]
 

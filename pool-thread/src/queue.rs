@@ -156,6 +156,18 @@ impl<T> Queue<T> {
         Ok(())
     }
 
+    /// About how many tasks wait.
+    pub(crate) fn waiting(&self) -> usize {
+        self.inbox.count.load(Relaxed) + self.outbox.count.load(Relaxed)
+    }
+
+    /// Wakes a sleeper, whoever searches already.
+    pub(crate) fn wake_another(&self) {
+        if self.crew.asleep.load(Relaxed) > 0 {
+            self.crew.wake_one();
+        }
+    }
+
     /// The next task, waiting for it; `None` once the queue is closed and empty, or this thread is one too
     /// many.
     #[inline]

@@ -185,6 +185,11 @@ impl Shared {
     }
 }
 
+/// A yield that takes longer let a worker run a chunk on the caller's core. It is awake and nobody else is
+/// woken, so the two would share that core for the whole call, and others would idle; a sleeper that is woken
+/// goes to one of those.
+const RAN_HERE: Duration = Duration::from_micros(8);
+
 /// Takes a thread off the crew when it leaves, however it does.
 struct Leave<'a> {
     shared: &'a Shared,
@@ -236,9 +241,20 @@ impl Backend for Shared {
         }
     }
 
-    fn between_chunks(&self) {
-        // Where the workers have other cores this costs next to nothing.
+    fn shares_memory(&self) -> bool {
+        true
+    }
+
+    fn between_chunks(&self, submitted: usize) {
+        // Where workers on other cores keep up, they are left to it. Of the first chunk nobody knows yet.
+        if submitted > 1 && self.queue.waiting() < 2 {
+            return;
+        }
+        let before = Instant::now();
         std::thread::yield_now();
+        if before.elapsed() > RAN_HERE {
+            self.queue.wake_another();
+        }
     }
 
     fn wait(&self, event: &Event, deadline: Option<Instant>) -> bool {

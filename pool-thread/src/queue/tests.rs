@@ -74,6 +74,24 @@ fn close_wakes_every_sleeper() {
 }
 
 #[test]
+fn a_sleeper_that_is_woken_for_nothing_sleeps_again_and_is_there_for_the_next_task() {
+    let queue = Queue::new(2);
+    std::thread::scope(|scope| {
+        let workers = [scope.spawn(|| pop(&queue)), scope.spawn(|| pop(&queue))];
+        for _ in 0..3 {
+            until_asleep(&queue, 2);
+            queue.wake_another();
+        }
+        until_asleep(&queue, 2);
+        assert_eq!(queue.waiting(), 0);
+        queue.push(1).unwrap();
+        queue.push(2).unwrap();
+        assert_eq!(workers.map(|worker| worker.join().unwrap().unwrap()).iter().sum::<u32>(), 3);
+        queue.wake_another();
+    });
+}
+
+#[test]
 fn a_push_wakes_a_sleeper_and_whoever_finds_more_wakes_the_next() {
     let queue = Queue::new(2);
     let meet = Barrier::new(2);
