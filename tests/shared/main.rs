@@ -12,6 +12,7 @@ mod authentication;
 mod barrier;
 mod churn;
 mod condition;
+mod deaths_sync;
 mod event;
 mod listener;
 mod lock;
@@ -25,6 +26,7 @@ mod semaphore;
 mod shareable_list;
 mod shared_memory;
 mod shared_vec;
+mod sync_passing;
 mod value;
 mod wait;
 
