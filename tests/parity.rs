@@ -83,6 +83,36 @@ const ROWS: &[(&str, &[&str])] = &[
             "MiscTestCase.test_large_pool",
         ],
     ),
+    ("Lock", &["_TestLock.test_lock", "_TestLock.test_lock_context"]),
+    ("RLock", &["_TestLock.test_rlock"]),
+    ("Semaphore", &["_TestSemaphore.test_semaphore", "_TestSemaphore.test_timeout"]),
+    ("BoundedSemaphore", &["_TestSemaphore.test_bounded_semaphore"]),
+    (
+        "Condition",
+        &[
+            "_TestCondition.test_notify",
+            "_TestCondition.test_notify_all",
+            "_TestCondition.test_notify_n",
+            "_TestCondition.test_waitfor",
+            "_TestCondition.test_waitfor_timeout",
+            "_TestCondition.test_wait_result",
+        ],
+    ),
+    ("Event", &["_TestEvent.test_event", "_TestEvent.test_repr"]),
+    (
+        "Barrier",
+        &[
+            "_TestBarrier.test_barrier",
+            "_TestBarrier.test_barrier_10",
+            "_TestBarrier.test_wait_return",
+            "_TestBarrier.test_action",
+            "_TestBarrier.test_abort",
+            "_TestBarrier.test_reset",
+            "_TestBarrier.test_abort_and_reset",
+            "_TestBarrier.test_timeout",
+            "_TestBarrier.test_thousand",
+        ],
+    ),
     (
         "Value",
         &[

@@ -3,6 +3,7 @@
 mod bytes;
 mod jobs;
 mod lives;
+mod locks;
 mod maps;
 mod memory;
 mod queues;
@@ -47,6 +48,7 @@ fn all() -> Vec<Figure> {
         maps::figures(),
         bytes::figures(),
         lives::figures(),
+        locks::figures(),
         memory::figures(),
         queues::figures(),
     ]
