@@ -205,9 +205,8 @@ impl<'a> Permits<'a> {
     }
 }
 
-/// The models were seen to fail with each of these: who gives a permit back calls nobody; who takes one, or gives up,
-/// does not call the next; the call made without waking; the row's bits taken back after the lock is taken and before it
-/// is given back.
+/// The models were seen to fail with each of these: who gives a permit back calls nobody; who takes one does not call
+/// the next; a call that wakes nobody.
 #[cfg(all(test, loom))]
 mod model {
     use super::*;

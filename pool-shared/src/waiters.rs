@@ -138,8 +138,8 @@ impl<'a> Waiters<'a> {
     }
 }
 
-/// The models were seen to fail with each of these: the row taken after the lock is given back; the notification not
-/// followed by waking; a waiter that is notified and runs out of time at once counts it as time out and frees its row.
+/// The models were seen to fail with each of these: the row taken after the lock is given back; a notification that wakes
+/// nobody, or that is not in the row; a waiter whose time is over and who frees its row whatever is in it.
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
