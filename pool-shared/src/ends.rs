@@ -224,7 +224,8 @@ impl<'a> End<'a> {
 
 /// Each of these was seen to fail when it was weakened in turn: the fence after taking the lock, or the one in
 /// `announce`, left out; the lock not looked at, or read relaxed; the announcement stored instead of compared, or read
-/// relaxed, or made without comparing the count; the count stored and the sleepers woken in two steps.
+/// relaxed, or made without comparing the count; the count stored and the sleepers woken in two steps; one place for both
+/// positions; the store or the load of a position or of the count relaxed; the count not read again after the position.
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
