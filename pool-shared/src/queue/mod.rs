@@ -44,6 +44,10 @@ use crate::crossing::{self, Kind};
 /// it to arrive. The queue has room for as many items as it was made for, or for as many as there is memory (2³⁰ items
 /// or 32 GiB at most); the memory of a burst is given back when the queue has been emptied.
 ///
+/// Each process that has a queue needs 64 GiB of address space for it, of which memory is taken only where items are. A
+/// process whose address space is limited (`max_memory_per_worker`, `ulimit -v`) cannot be given one that was made where
+/// it is not; one that it makes itself has room for less.
+///
 /// Between processes that are awake neither `put` nor `get` needs a system call, and who waits for long sleeps.
 ///
 /// **Who dies** with a `put` or a `get` under way, at whatever instant, costs at most that one item: it is in the
