@@ -6,6 +6,7 @@ mod lives;
 mod locks;
 mod maps;
 mod memory;
+mod pipes;
 mod queues;
 mod round_trips;
 
@@ -50,6 +51,7 @@ fn all() -> Vec<Figure> {
         lives::figures(),
         locks::figures(),
         memory::figures(),
+        pipes::figures(),
         queues::figures(),
     ]
     .into_iter()
