@@ -131,7 +131,7 @@ fn a_poll_waits_as_long_as_it_is_told(elsewhere: Elsewhere) {
 fn large_messages_arrive(elsewhere: Elsewhere) {
     let (here, there) = pipe::<Vec<u64>, Vec<u64>>().unwrap();
     let party = elsewhere.start(echo::<Vec<u64>>, there);
-    for bytes in [1 << 16, 1 << 20, (16 << 20) + 8, 40 << 20] {
+    for bytes in [112, 120, 128, 1 << 16, 1 << 20, (16 << 20) + 8, 40 << 20] {
         let numbers: Vec<u64> = (0..bytes / 8).map(|number: u64| number.wrapping_mul(0x9e37_79b9)).collect();
         here.send(&numbers).unwrap();
         assert!(here.recv().unwrap() == numbers, "{bytes}");
@@ -501,11 +501,12 @@ fn any_bytes_are_an_error_or_a_value() {
     for _ in 0..2_000 {
         let (mut raw, there) = UnixStream::pair().unwrap();
         let there = Connection::<u8, (String, Vec<Option<Reading>>)>::try_from(OwnedFd::from(there)).unwrap();
-        let mut bytes: Vec<u8> = (0..random.below(200)).map(|_| random.below(256) as u8).collect();
+        let mut bytes: Vec<u8> = (0..random.below(400)).map(|_| random.below(256) as u8).collect();
         if random.below(2) == 0 && bytes.len() >= 8 {
             // A length that fits, so that there is something to decode.
             let len = bytes.len() as u64 - 8;
             bytes[..8].copy_from_slice(&len.to_le_bytes());
+            bytes.resize(bytes.len().max(128), 0);
         }
         raw.write_all(&bytes).unwrap();
         drop(raw);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  listener                                                                  client
-//!     greeting, its challenge          8 + 32 bytes  ───────────────────────>
+//!     greeting, its challenge, zeros       128 bytes  ───────────────────────>
 //!                                      <───────────  8 + 32 + 32 bytes    greeting, its challenge, its proof
 //!     accepted, its proof              1 + 32 bytes  ───────────────────────>
 //!                                      <───────────  1 byte               accepted
@@ -24,10 +24,12 @@ use pool_ipc::{exit::random, stream};
 use sha2::Sha256;
 
 use super::error::{AuthenticationError, ConnectError};
-use super::line::GREETING;
+use super::line::{CELL, GREETING};
 
 const CHALLENGE: usize = 32;
 const PROOF: usize = 32;
+/// So that a client without a key, who takes it for the beginning of a message, has that whole.
+const FILL: usize = CELL - GREETING.len() - CHALLENGE;
 
 /// No descriptors.
 const NONE: &[OwnedFd] = &[];
@@ -77,7 +79,7 @@ impl Secret {
     pub(super) fn receive(&self, socket: BorrowedFd<'_>) -> Result<()> {
         let talk = Talk::new(socket, self.patience);
         let own: [u8; CHALLENGE] = random()?;
-        talk.tell(&[&GREETING, &own])?;
+        talk.tell(&[&GREETING, &own, &[0; FILL]])?;
         let answer: [u8; GREETING.len() + CHALLENGE + PROOF] = talk.hear()?;
         let (greeting, rest) = answer.split_at(GREETING.len());
         let (theirs, proof) = rest.split_at(CHALLENGE);
@@ -97,8 +99,9 @@ impl Secret {
     /// The client's side.
     pub(super) fn connect(&self, socket: BorrowedFd<'_>) -> Result<()> {
         let talk = Talk::new(socket, self.patience);
-        let question: [u8; GREETING.len() + CHALLENGE] = talk.hear()?;
-        let (greeting, theirs) = question.split_at(GREETING.len());
+        let question: [u8; CELL] = talk.hear()?;
+        let (greeting, rest) = question.split_at(GREETING.len());
+        let (theirs, _) = rest.split_at(CHALLENGE);
         if greeting != GREETING {
             return Err(AuthenticationError::Malformed.into());
         }

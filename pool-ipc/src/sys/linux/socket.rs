@@ -104,6 +104,13 @@ fn send_message(
     descriptors: &[impl AsFd],
     flags: libc::c_int,
 ) -> io::Result<usize> {
+    if let ([part], []) = (parts, descriptors) {
+        let flags = flags | libc::MSG_NOSIGNAL;
+        // SAFETY: so many valid bytes.
+        return transferred(|| unsafe {
+            libc::send(socket.as_raw_fd(), part.as_ptr().cast(), part.len(), flags)
+        });
+    }
     let mut room = Room::new();
     // SAFETY: all-zero is a valid msghdr; an IoSlice is an iovec. What it points to lives until the call returns, and
     // sendmsg only reads.
@@ -176,7 +183,8 @@ fn receive_message(
     bytes: &mut [u8],
     flags: libc::c_int,
 ) -> io::Result<(usize, Vec<OwnedFd>, bool)> {
-    let mut room = Room::new();
+    // What the system does not fill is not looked at.
+    let mut room = Room([MaybeUninit::uninit(); ROOM]);
     let mut part = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
     // SAFETY: all-zero is a valid msghdr; what it points to lives until the call returns, with the sizes
     // given; `room` until its descriptors are taken.
