@@ -29,7 +29,7 @@ mod outcome;
 pub mod panics;
 mod pool;
 mod room;
-mod scratch;
+pub mod scratch;
 mod settings;
 mod shim;
 pub mod single;

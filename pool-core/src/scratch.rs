@@ -9,9 +9,10 @@ thread_local! {
 /// A buffer that grew past this is given back to the system.
 const KEEP: usize = 1 << 20;
 
-/// Lends an empty buffer, warm from the last use. The user's encoding code runs inside and may call
-/// a pool again: it then finds a buffer of its own.
-pub(crate) fn with_scratch<U>(body: impl FnOnce(&mut Vec<u8>) -> U) -> U {
+/// Lends an empty buffer, warm from the last use. The user's encoding code runs inside and may come here again: it
+/// then finds a buffer of its own.
+#[inline]
+pub fn with_scratch<U>(body: impl FnOnce(&mut Vec<u8>) -> U) -> U {
     let mut buffer = SCRATCH.with(Cell::take);
     buffer.clear();
     let result = body(&mut buffer);

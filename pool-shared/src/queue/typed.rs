@@ -1,10 +1,10 @@
 //! A queue of values.
 
-use std::cell::Cell;
 use std::io;
 use std::marker::PhantomData;
 
 use pool_core::codec;
+use pool_core::scratch::with_scratch;
 use pool_ipc::passing;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,22 +80,4 @@ impl<T: Serialize + DeserializeOwned + 'static> Typed<T> {
 
 fn invalid(error: codec::CodecError) -> Fault {
     Fault::Failed(io::Error::new(io::ErrorKind::InvalidData, error))
-}
-
-/// Lends an empty buffer, warm from the last use. The user's own code may run inside and use a queue again: it then
-/// finds a buffer of its own.
-#[inline]
-fn with_scratch<U>(body: impl FnOnce(&mut Vec<u8>) -> U) -> U {
-    thread_local! {
-        static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-    }
-    /// What is larger is given back to the system.
-    const KEPT: usize = 1 << 20;
-    let mut bytes = SCRATCH.take();
-    bytes.clear();
-    let result = body(&mut bytes);
-    if bytes.capacity() <= KEPT {
-        SCRATCH.set(bytes);
-    }
-    result
 }
