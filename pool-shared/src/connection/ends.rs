@@ -7,13 +7,14 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use pool_core::codec;
+use pool_core::scratch::with_scratch;
 use pool_ipc::{passing, stream};
 use serde::de::{DeserializeOwned, Error as _};
 use serde::ser::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::error::ConnectionError;
-use super::line::{HEAD, LIMIT, Line, with_scratch};
+use super::line::{HEAD, LIMIT, Line};
 
 /// Two ends of a two-way connection on this machine, as Python's `Pipe()`: what one end sends, the other receives.
 ///

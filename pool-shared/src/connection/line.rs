@@ -12,7 +12,6 @@
 //!
 //! A length is believed as far as bytes arrive: the memory for a message grows with it.
 
-use std::cell::Cell;
 use std::fmt;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -326,23 +325,4 @@ fn is_gone(error: &io::Error) -> bool {
 
 fn lock(direction: &Mutex<Direction>) -> MutexGuard<'_, Direction> {
     direction.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-thread_local! {
-    static SCRATCH: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
-}
-
-/// A buffer that grew past this is given back to the system.
-const KEEP: usize = 1 << 20;
-
-/// Lends an empty buffer, warm from the last use. The user's code runs inside and may use another connection: it
-/// then finds a buffer of its own.
-pub(super) fn with_scratch<U>(body: impl FnOnce(&mut Vec<u8>) -> U) -> U {
-    let mut buffer = SCRATCH.with(Cell::take);
-    buffer.clear();
-    let result = body(&mut buffer);
-    if buffer.capacity() <= KEEP {
-        SCRATCH.with(|place| place.set(buffer));
-    }
-    result
 }
