@@ -387,7 +387,8 @@ fn many_ends_made_passed_and_dropped_leave_nothing(elsewhere: Elsewhere) {
     let count = std::env::var("POOL_CHURN").ok().and_then(|count| count.parse().ok()).unwrap_or(300);
     let (sender, receiver) = one_way().unwrap();
     let party = elsewhere.start(use_them, receiver);
-    let before = Census::take().descriptors;
+    let held = || Census::take().descriptors.values().sum::<usize>();
+    let before = held();
     for number in 0..count {
         let (here, there) = pipe::<u32, u32>().unwrap();
         sender.send(&there).unwrap();
@@ -396,7 +397,9 @@ fn many_ends_made_passed_and_dropped_leave_nothing(elsewhere: Elsewhere) {
         assert_eq!(here.recv().unwrap(), number);
     }
     if elsewhere.is_process() {
-        assert_eq!(Census::take().descriptors, before);
+        // The line to the fork server's spare may have come meanwhile.
+        let now = held();
+        assert!(now <= before + 1, "{now} descriptors, {before} before");
     }
     drop(sender);
     party.join();
