@@ -53,11 +53,27 @@ pub trait Backend: Send + Sync {
     /// worker off it where that is possible.
     fn forget(&self, task: &Task);
 
+    /// Whether a worker has begun this task, whose argument was taken: always, where workers call
+    /// [`Work::run`](crate::work::Work::run). A task that has ended counts as begun or not.
+    fn has_begun(&self, _task: &Task) -> bool {
+        true
+    }
+
+    /// Takes back a task that no worker has begun, and that was not settled; whose argument was taken. After
+    /// `true` it is [withheld](crate::work::Work::withhold), no worker will begin it, and the caller settles it.
+    fn withdraw(&self, _task: &Task) -> bool {
+        false
+    }
+
     /// Runs the user's callback, on a thread that the pool's own progress does not depend on.
     fn run_callback(&self, callback: Box<dyn FnOnce() + Send>);
 
     /// Takes no more tasks. Those that were submitted are still done.
     fn close(&self);
+
+    /// Takes no more tasks, and ends those that no worker has begun with
+    /// [`Cancelled`](crate::ErrorKind::Cancelled). The others are still done.
+    fn cancel_queued(&self);
 
     /// Takes no more tasks, drops what is queued and stops the workers. Every task ends.
     fn terminate(&self);

@@ -330,8 +330,8 @@ impl Error {
         }
     }
 
-    /// The same facts again, for each further item of a lost chunk. The source stays with the first.
-    pub(crate) fn duplicate(&self) -> Error {
+    /// The same facts again, for somebody else who is to hear of them. The source stays with the first.
+    pub fn duplicate(&self) -> Error {
         Error(Box::new(Inner {
             kind: self.0.kind,
             message: self.0.message.clone(),

@@ -19,6 +19,16 @@ pub(crate) trait Pending<V>: Send + Sync {
     fn look(&self, show: &mut dyn FnMut(&Result<V>));
     fn on_end(&self, callback: Callback<V>, backend: &Arc<dyn Backend>);
     fn cancel(self: Arc<Self>, backend: &dyn Backend) -> bool;
+
+    /// As [`AsyncResult::has_begun`].
+    fn has_begun(self: Arc<Self>, _backend: &dyn Backend) -> bool {
+        true
+    }
+
+    /// As [`AsyncResult::withdraw`].
+    fn withdraw(self: Arc<Self>, _backend: &dyn Backend) -> bool {
+        false
+    }
 }
 
 /// The handle of a call in progress: Python's `AsyncResult`, and a [`Future`] on any runtime.
@@ -106,6 +116,38 @@ impl<R> AsyncResult<R> {
     pub fn cancel(&self) -> bool {
         self.pending.clone().cancel(&*self.backend)
     }
+
+    /// Gives the call up if no worker has begun it: then it ends now, with
+    /// [`Cancelled`](ErrorKind::Cancelled), its function never runs, its callbacks are called here, and the answer
+    /// is `true`. Unlike [`cancel`](AsyncResult::cancel) it disturbs no worker. A `map` has always begun.
+    pub fn withdraw(&self) -> bool {
+        self.pending.clone().withdraw(&*self.backend)
+    }
+
+    /// Whether a worker has begun the call, or it has ended. A `map` has always begun.
+    pub fn has_begun(&self) -> bool {
+        self.pending.clone().has_begun(&*self.backend)
+    }
+
+    /// Shows the result without taking it. `None`: there is none yet, or it was taken.
+    pub fn peek<U>(&self, show: impl FnOnce(&Result<R>) -> U) -> Option<U> {
+        let (mut show, mut shown) = (Some(show), None);
+        if self.ready() {
+            self.pending.look(&mut |result| shown = show.take().map(|show| show(result)));
+        }
+        shown
+    }
+
+    /// The flag that is set when the call has ended: what somebody waits with who waits for many. Whoever does
+    /// not wait through the [`backend`](AsyncResult::backend) has to [`attend`](Backend::attend) it.
+    pub fn event(&self) -> &Event {
+        self.pending.event()
+    }
+
+    /// What runs the call.
+    pub fn backend(&self) -> &Arc<dyn Backend> {
+        &self.backend
+    }
 }
 
 impl<R: 'static> AsyncResult<R> {
@@ -124,10 +166,19 @@ impl<R: 'static> AsyncResult<R> {
     /// [`on_success`](AsyncResult::on_success) does with the value.
     pub fn on_error(&self, callback: impl FnOnce(&Error) + Send + 'static) -> &AsyncResult<R> {
         self.on_end(Box::new(move |result| {
-            if let Err(error) = result {
+            // Of one that was taken nobody knows whether it was good or bad.
+            if let Err(error) = result
+                && error.kind() != ErrorKind::Taken
+            {
                 callback(error);
             }
         }))
+    }
+
+    /// Calls `callback` with the result when the call ends, as [`on_success`](AsyncResult::on_success) does;
+    /// with the error [`Taken`](ErrorKind::Taken) if it has ended and its result was taken.
+    pub fn on_done(&self, callback: impl FnOnce(&Result<R>) + Send + 'static) -> &AsyncResult<R> {
+        self.on_end(Box::new(callback))
     }
 
     fn on_end(&self, callback: Callback<R>) -> &AsyncResult<R> {

@@ -206,6 +206,14 @@ where
         self.slot.is_pending()
     }
 
+    fn withhold(&self) -> bool {
+        self.slot.withhold()
+    }
+
+    fn release(&self) {
+        self.slot.release();
+    }
+
     fn limits(&self) -> Limits {
         self.limits.as_deref().copied().unwrap_or_default()
     }
@@ -250,6 +258,24 @@ where
             backend.forget(&(self as Task));
         }
         cancelled
+    }
+
+    fn has_begun(self: Arc<Self>, backend: &dyn Backend) -> bool {
+        if self.slot.is_settled() {
+            return true;
+        }
+        !self.slot.has_arg() && backend.has_begun(&(self as Task))
+    }
+
+    fn withdraw(self: Arc<Self>, backend: &dyn Backend) -> bool {
+        // Whoever takes the argument first has the task.
+        let arg = self.slot.withhold_arg();
+        if arg.is_none() && !backend.withdraw(&(self.clone() as Task)) {
+            return false;
+        }
+        drop(arg); // The user's, never used.
+        self.slot.end_withheld(OneRaw::Failed(Error::new(ErrorKind::Cancelled, "")));
+        true
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! | phase    | meaning                                      | moved by                        |
 //! |----------|----------------------------------------------|---------------------------------|
-//! | Pending  | no outcome yet; the argument, until it is taken | `take_arg`, `settle`         |
-//! | Calling  | it is out, being shown to callbacks          | `settle`, `look`                |
+//! | Pending  | no outcome yet; the argument, until it is taken | `take_arg`, `settle`, `withhold` |
+//! | Calling  | it is out, being shown to callbacks; or withheld | `settle`, `look`, `end_withheld` |
 //! | Raw      | an outcome nobody has looked at: not decoded | `settle`                        |
 //! | Ready    | decoded                                      | `look`, the callbacks           |
 //! | Taken    | moved out                                    | `take`                          |
@@ -75,6 +75,49 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
         }
     }
 
+    /// Whether the argument is still here, for whoever takes the task on.
+    pub(crate) fn has_arg(&self) -> bool {
+        matches!(lock(&self.inner).phase, Phase::Pending(Some(_)))
+    }
+
+    /// Whether there is an outcome, seen or not.
+    pub(crate) fn is_settled(&self) -> bool {
+        !matches!(lock(&self.inner).phase, Phase::Pending(_))
+    }
+
+    /// Takes the argument of a task that nobody took on, and withholds the task.
+    pub(crate) fn withhold_arg(&self) -> Option<A> {
+        let mut inner = lock(&self.inner);
+        let Phase::Pending(arg) = &mut inner.phase else { return None };
+        let arg = arg.take()?;
+        inner.phase = Phase::Calling(None);
+        Some(arg)
+    }
+
+    /// Withholds a task whose argument was taken, so that nothing settles it but [`end_withheld`]; `false`: it
+    /// is settled. Runs none of the user's code.
+    ///
+    /// [`end_withheld`]: Slot::end_withheld
+    pub(crate) fn withhold(&self) -> bool {
+        let mut inner = lock(&self.inner);
+        let pending = matches!(inner.phase, Phase::Pending(None));
+        if pending {
+            inner.phase = Phase::Calling(None);
+        }
+        pending
+    }
+
+    /// Takes that back. To be called by whoever withheld it.
+    pub(crate) fn release(&self) {
+        lock(&self.inner).phase = Phase::Pending(None);
+    }
+
+    /// Settles a task that was withheld. The callbacks run here.
+    pub(crate) fn end_withheld(&self, raw: P) {
+        self.show(raw.finish(), |_| ());
+        self.event.set();
+    }
+
     /// Puts the outcome in, the first time; returns whether this was it. `this` gives the slot
     /// again to the callbacks, which run on another thread.
     #[inline]
@@ -134,7 +177,16 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
                 return;
             }
         }
-        self.look(|result| call_one(callback, result));
+        let mut callback = Some(callback);
+        self.look(|result| {
+            if let Some(callback) = callback.take() {
+                call_one(callback, result);
+            }
+        });
+        // Once means once, also when somebody took the result before.
+        if let Some(callback) = callback {
+            call_one(callback, &Err(taken()));
+        }
     }
 
     /// Shows the result, decoded, without taking it; nothing is shown when it was taken.
@@ -153,10 +205,7 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
         match self.take_out(|| Phase::Taken) {
             Some(Phase::Raw(raw)) => raw.finish(),
             Some(Phase::Ready(result)) => result,
-            _ => Err(Error::new(
-                ErrorKind::Taken,
-                "a result can be had once, and not from within its callback",
-            )),
+            _ => Err(taken()),
         }
     }
 
@@ -182,6 +231,10 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
 /// Something that has a slot.
 pub(crate) trait AsSlot<A, V, P>: Send + Sync + 'static {
     fn as_slot(&self) -> &Slot<A, V, P>;
+}
+
+fn taken() -> Error {
+    Error::new(ErrorKind::Taken, "a result can be had once, and not from within its callback")
 }
 
 /// A callback is the user's; its panic is reported and harms nobody.

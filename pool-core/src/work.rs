@@ -34,6 +34,16 @@ pub trait Work: Send + Sync {
     /// Whether anyone still wants the result: a settled or abandoned task need not be started.
     fn wanted(&self) -> bool;
 
+    /// Keeps a task that was sent elsewhere from being begun or settled, until whoever called this settles it
+    /// or [`release`](Work::release)s it; `false`: it is settled already, or of a kind that is not withheld.
+    /// Runs none of the user's code, so that it may be called under a lock.
+    fn withhold(&self) -> bool {
+        false
+    }
+
+    /// Takes a [`withhold`](Work::withhold) back.
+    fn release(&self) {}
+
     /// What the caller asked for.
     fn limits(&self) -> Limits;
 }

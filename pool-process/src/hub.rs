@@ -268,11 +268,56 @@ impl Hub {
         }
     }
 
+    /// Nothing is begun any more, and every worker is asked to end.
+    pub(crate) fn terminate_workers(&mut self, now: &Clock, out: &mut Outcomes) {
+        self.handle(Event::CancelQueued, now, out);
+        self.posts.iter().flatten().for_each(|post| post.child.terminate());
+    }
+
+    /// The seat whose lane has this task, if one has.
+    fn seat_of(&mut self, task: &Task) -> Option<SeatId> {
+        (0..self.posts.len()).find(|seat| self.scheduler.tasks(*seat).iter().any(|ticket| ticket.is_of(task)))
+    }
+
+    /// Whether a worker has begun it. One whose reply was taken in is in no lane, and counts as not begun.
+    pub(crate) fn has_begun(&mut self, task: &Task) -> bool {
+        (0..self.posts.len()).any(|seat| {
+            let begun = self.posts[seat].as_ref().map_or(0, |post| post.lane.in_hand());
+            self.scheduler.tasks(seat).iter().take(begun).any(|ticket| ticket.is_of(task))
+        })
+    }
+
+    /// Takes a task back, withheld, that no worker has begun.
+    pub(crate) fn withdraw(&mut self, task: &Task, now: &Clock, out: &mut Outcomes) -> bool {
+        let cancelled = || End::Failed(Error::new(ErrorKind::Cancelled, ""));
+        // From both ends: whoever withdraws one after the other goes through them from the first or from the
+        // last, and finds each at once.
+        let queue = self.scheduler.queue();
+        let last = queue.len().wrapping_sub(1);
+        let both = (0..queue.len().div_ceil(2)).flat_map(|at| [at, last - at]);
+        if let Some(at) = both.into_iter().find(|at| queue[*at].is_of(task)) {
+            let withheld = task.withhold();
+            if withheld && let Some(ticket) = self.scheduler.queue().remove(at) {
+                out.push((ticket.task, cancelled()));
+            }
+            return withheld;
+        }
+        let Some(seat) = self.seat_of(task) else { return false };
+        if !task.withhold() {
+            return false;
+        }
+        // What has not begun comes back, and this one goes no further, because nobody wants it.
+        self.handle(Event::Forgotten { seat, in_hand: false }, now, out);
+        let begun = self.seat_of(task).is_some();
+        if begun {
+            task.release();
+        }
+        !begun
+    }
+
     /// Nobody wants this task any more.
     pub(crate) fn forget(&mut self, task: &Task, now: &Clock, out: &mut Outcomes) {
-        let is_it = |ticket: &Ticket| {
-            std::ptr::addr_eq(std::sync::Arc::as_ptr(&ticket.task), std::sync::Arc::as_ptr(task))
-        };
+        let is_it = |ticket: &Ticket| ticket.is_of(task);
         if let Some(at) = self.scheduler.queue().iter().position(is_it) {
             let ticket = self.scheduler.queue().remove(at);
             out.extend(ticket.map(|ticket| (ticket.task, End::Failed(Error::new(ErrorKind::Cancelled, "")))));

@@ -64,6 +64,16 @@ impl ProcessPool {
         ProcessPoolBuilder::default()
     }
 
+    /// Takes no more tasks, ends those that no worker has begun with [`Cancelled`](ErrorKind::Cancelled), and
+    /// asks every worker to end (SIGTERM). Its task ends with [`WorkerDied`](ErrorKind::WorkerDied), and is not
+    /// tried again; a worker that handles or ignores the signal goes on with it.
+    /// [`terminate`](pool_core::Pool::terminate) asks nobody.
+    pub fn terminate_workers(&self) {
+        if !self.shared.is_foreign() {
+            self.shared.visit(|hub, now, out| hub.terminate_workers(now, out));
+        }
+    }
+
     /// How its workers are started.
     pub fn start_method(&self) -> StartMethod {
         self.method

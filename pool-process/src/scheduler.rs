@@ -106,6 +106,8 @@ pub(crate) enum Event {
     Resize(usize),
     /// No more tasks will come.
     Close,
+    /// The same, and those that have not begun are not to begin.
+    CancelQueued,
     /// Everything is to end.
     Terminate,
 }
@@ -175,6 +177,8 @@ pub(crate) struct Scheduler<T> {
     leavers: Vec<(u64, Instant)>,
     next_leaver: u64,
     phase: Phase,
+    /// In the phase Closing: nothing is begun any more.
+    cancelling: bool,
     broken: Option<String>,
     /// Workers in a row that were never ready, and births in a row that failed with nobody alive.
     misbirths: usize,
@@ -205,6 +209,7 @@ impl<T: Ticket> Scheduler<T> {
             leavers: Vec::new(),
             next_leaver: 0,
             phase: Phase::Running,
+            cancelling: false,
             broken: None,
             misbirths: 0,
             deaths: VecDeque::new(),
@@ -244,7 +249,13 @@ impl<T: Ticket> Scheduler<T> {
             }
             Event::TakenBack { seat, kept, count } => {
                 self.take_back(seat, kept, count, now, actions);
+                self.cancel_queue(actions);
                 self.dispatch(now, actions);
+                // What came back may want workers that were not needed before. A pool that is closing has sent
+                // those away that it does not need.
+                if self.phase == Phase::Running {
+                    self.staff(actions);
+                }
             }
             Event::Forgotten { seat, in_hand: true } => self.kill(seat, Some(Why::Cancelled), actions),
             Event::Forgotten { seat, in_hand: false } => actions.push_back(Action::TakeBack(seat)),
@@ -255,9 +266,23 @@ impl<T: Ticket> Scheduler<T> {
                 self.dismiss_idle(now, actions);
                 self.staff(actions);
             }
+            Event::CancelQueued => {
+                self.phase = self.phase.max(Phase::Closing);
+                self.cancelling = true;
+                self.cancel_queue(actions);
+                actions.extend((0..self.seats.len()).map(Action::TakeBack));
+                self.dismiss_idle(now, actions);
+            }
             Event::Terminate => self.terminate(actions),
         }
         self.restless = !self.leavers.is_empty() || self.seats.iter().any(Seat::is_restless);
+    }
+
+    /// Of a pool in which nothing is begun any more: ends what came back.
+    fn cancel_queue(&mut self, actions: &mut VecDeque<Action<T>>) {
+        if self.cancelling {
+            actions.extend(self.queue.drain(..).map(|task| Action::Fail(task, Why::Cancelled)));
+        }
     }
 
     fn terminate(&mut self, actions: &mut VecDeque<Action<T>>) {

@@ -212,6 +212,14 @@ impl Backend for Shared {
         }
     }
 
+    fn has_begun(&self, task: &Task) -> bool {
+        !self.is_foreign() && self.visit(|hub, _, _| hub.has_begun(task))
+    }
+
+    fn withdraw(&self, task: &Task) -> bool {
+        !self.is_foreign() && self.visit(|hub, now, out| hub.withdraw(task, now, out))
+    }
+
     fn run_callback(&self, callback: Box<dyn FnOnce() + Send>) {
         self.callbacks.push(callback, |body| own::thread(format!("{}-callbacks", self.name), body));
     }
@@ -219,6 +227,12 @@ impl Backend for Shared {
     fn close(&self) {
         if !self.is_foreign() {
             self.visit(|hub, now, out| hub.handle(scheduler::Event::Close, now, out));
+        }
+    }
+
+    fn cancel_queued(&self) {
+        if !self.is_foreign() {
+            self.visit(|hub, now, out| hub.handle(scheduler::Event::CancelQueued, now, out));
         }
     }
 

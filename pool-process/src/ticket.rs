@@ -1,6 +1,7 @@
 //! A task on its way through this pool.
 
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::luggage::Luggage;
@@ -53,6 +54,11 @@ impl Ticket {
 }
 
 impl Ticket {
+    /// Whether it is this task's.
+    pub(crate) fn is_of(&self, task: &Task) -> bool {
+        std::ptr::addr_eq(Arc::as_ptr(&self.task), Arc::as_ptr(task))
+    }
+
     /// What is bound to its function.
     pub(crate) fn context(&self) -> Option<&Carried> {
         self.rare.as_ref()?.context.as_ref()

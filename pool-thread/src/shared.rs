@@ -277,6 +277,14 @@ impl Backend for Shared {
         self.queue.close();
     }
 
+    fn cancel_queued(&self) {
+        self.close();
+        for task in self.queue.drain() {
+            // As in `end_queued`.
+            let _ = panics::catch(|| task.end(End::Failed(Error::new(ErrorKind::Cancelled, ""))));
+        }
+    }
+
     fn terminate(&self) {
         // ORDERING: before the queue is closed, so that whoever is refused from here on is told why.
         self.terminating.store(true, Release);

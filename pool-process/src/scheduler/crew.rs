@@ -38,6 +38,12 @@ impl<T: Ticket> Scheduler<T> {
         }
     }
 
+    /// Whether a worker that is not there would be started for a task that nobody is free for.
+    pub(super) fn may_hire(&self) -> bool {
+        let wanted = || &self.seats[..self.size.min(self.seats.len())];
+        self.policy.idle_timeout.is_some() && wanted().iter().any(|seat| seat.state == State::Vacant)
+    }
+
     pub(super) fn born(&mut self, id: SeatId, now: &Clock, actions: &mut VecDeque<Action<T>>) {
         let initializes = self.policy.initializes;
         let state = if initializes { State::Initializing } else { State::Starting };
@@ -190,11 +196,12 @@ impl<T: Ticket> Scheduler<T> {
         while let Some(mut task) = seat.tasks.pop_front() {
             match verdict.take() {
                 Some(why) => actions.push_back(Action::Fail(task, why)),
-                None if task.wanted() && task.try_again() => again.push_front(task),
+                None if !self.cancelling && task.wanted() && task.try_again() => again.push_front(task),
                 None => actions.push_back(Action::Fail(task, Why::WorkerDied(id))),
             }
         }
         again.into_iter().for_each(|task| self.queue.push_front(task));
+        self.cancel_queue(actions);
         if was == State::Initializing && begun > 0 {
             self.break_down(format!("a worker died in the initializer: {how}"), actions);
         }

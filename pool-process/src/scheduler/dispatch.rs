@@ -26,7 +26,13 @@ impl<T: Ticket> Scheduler<T> {
             return actions.push_back(Action::Fail(task, why));
         }
         self.any_timed = task.timeout().is_some() || (self.any_timed && self.has_work());
-        match self.queue.is_empty().then(|| self.seat_with_room()).flatten() {
+        // Behind another task it might wait for long, while a worker could be started for it.
+        let seat = match self.queue.is_empty() {
+            true if self.may_hire() => self.idle.pop(),
+            true => self.seat_with_room(),
+            false => None,
+        };
+        match seat {
             Some(seat) => self.give(seat, task, now, actions),
             None => {
                 self.queue.push_back(task);

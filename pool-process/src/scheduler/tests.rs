@@ -411,3 +411,31 @@ fn births_that_fail_while_nobody_lives_break_the_pool_in_the_end() {
         assert_eq!(bench.tell(Event::Tick), [Spawn(0)]);
     }
 }
+
+#[test]
+fn where_workers_come_as_needed_no_task_waits_behind_another() {
+    let policy = Policy { idle_timeout: Some(Duration::MAX), ..Policy::default() };
+    let mut bench = Bench::with(policy, 1);
+    // So short that its lane would be filled.
+    bench.submit(1);
+    bench.tell(replied(0));
+    bench.tell(Event::Resize(2));
+    assert_eq!(bench.submit(2), [Send(0)]);
+    assert_eq!(bench.submit(3), [Spawn(1)]);
+    assert_eq!(bench.tell(Event::Born(1)), [Send(1)]);
+}
+
+#[test]
+fn cancelling_what_is_queued_ends_what_has_not_begun_and_no_more() {
+    let mut bench = Bench::new(1);
+    bench.submit(1);
+    bench.tell(replied(0));
+    bench.submit(2);
+    bench.submit(3);
+    assert_eq!(bench.tell(Event::CancelQueued), [TakeBack(0)]);
+    let back = bench.tell(Event::TakenBack { seat: 0, kept: 1, count: 1 });
+    assert_eq!(back, [Fail(job(3), Why::Cancelled)]);
+    let refused = bench.submit(4);
+    assert_eq!(refused, [Fail(job(4), Why::Closed)]);
+    assert_eq!(bench.tell(replied(0))[0], Deliver(job(2)));
+}
