@@ -39,6 +39,7 @@
 //! | `util.Finalize`, `atexit` | [`at_exit`] |
 //! | `log_to_stderr`, `get_logger` | feature `log`: `log_to_stderr`, `forward_logs` on the builders; the library's records have the target `pool` |
 //! | a function that reads globals, under the start method `fork` | [`ProcessPool::fork_map`], [`ForkMap`]: a closure that captures, over borrowed items |
+//! | `concurrent.futures`: executors, `Future`, `wait`, `as_completed` | feature `futures`: `pool::futures`, the same names |
 //! | keyword arguments, `functools.partial` | a tuple or struct as the argument; [`with`] binds a context, [`star`] spreads a tuple |
 //!
 //! # What may cross
@@ -57,7 +58,7 @@
 //!
 //! This crate only re-exports: `pool-core` (the surface), `pool-thread` (feature `thread`) and
 //! `pool-process` (feature `process`), which are on by default, and `pool-shared` (feature `sync` for the locks,
-//! `shared` for all of it).
+//! `shared` for all of it), and `pool-futures` (feature `futures`).
 
 #![forbid(unsafe_code)]
 
@@ -76,6 +77,10 @@ pub use pool_process::{
 pub use pool_process::{RecordOrigin, log_to_stderr, record_origin};
 #[cfg(feature = "thread")]
 pub use pool_thread::{Scope, ScopedResult, ThreadPool, ThreadPoolBuilder};
+
+#[cfg(feature = "futures")]
+#[doc(inline)]
+pub use pool_futures as futures;
 
 #[cfg(feature = "sync")]
 #[doc(inline)]

@@ -235,6 +235,113 @@ const ROWS: &[(&str, &[&str])] = &[
         "authentication",
         &["OtherTest.test_deliver_challenge_auth_failure", "OtherTest.test_answer_challenge_auth_failure"],
     ),
+    (
+        "executor",
+        &[
+            "ExecutorTest.test_submit",
+            "ExecutorTest.test_submit_keyword",
+            "ExecutorTest.test_map",
+            "ExecutorTest.test_map_exception",
+            "ExecutorTest.test_map_timeout",
+            "ExecutorTest.test_shutdown_race_issue12456",
+            "ExecutorTest.test_no_stale_references",
+            "ExecutorTest.test_free_reference",
+            "InitializerMixin.test_initializer",
+            "ProcessPoolExecutorTest.test_max_workers_too_large",
+            "ProcessPoolExecutorTest.test_traceback",
+            "ProcessPoolExecutorTest.test_saturation",
+            "ProcessPoolExecutorTest.test_idle_process_reuse_multiple",
+            "ProcessPoolExecutorTest.test_max_tasks_per_child",
+            "ProcessPoolExecutorTest.test_max_tasks_early_shutdown",
+            "ThreadPoolExecutorTest.test_map_submits_without_iteration",
+            "ThreadPoolExecutorTest.test_default_workers",
+            "ThreadPoolExecutorTest.test_saturation",
+            "ThreadPoolExecutorTest.test_idle_thread_reuse",
+            "ThreadPoolExecutorTest.test_hang_global_shutdown_lock",
+            "ThreadPoolExecutorTest.test_executor_map_current_future_cancel",
+        ],
+    ),
+    (
+        "executor shutdown",
+        &[
+            "ExecutorShutdownTest.test_run_after_shutdown",
+            "ExecutorShutdownTest.test_interpreter_shutdown",
+            "ExecutorShutdownTest.test_submit_after_interpreter_shutdown",
+            "ExecutorShutdownTest.test_hang_issue12364",
+            "ExecutorShutdownTest.test_cancel_futures",
+            "ExecutorShutdownTest.test_hang_gh83386",
+            "ExecutorShutdownTest.test_hang_gh94440",
+            "ThreadPoolShutdownTest.test_threads_terminate",
+            "ThreadPoolShutdownTest.test_context_manager_shutdown",
+            "ThreadPoolShutdownTest.test_del_shutdown",
+            "ThreadPoolShutdownTest.test_thread_names_assigned",
+            "ThreadPoolShutdownTest.test_thread_names_default",
+            "ProcessPoolShutdownTest.test_processes_terminate",
+            "ProcessPoolShutdownTest.test_context_manager_shutdown",
+        ],
+    ),
+    (
+        "executor crash/deadlock",
+        &[
+            "ExecutorDeadlockTest.test_error_at_task_pickle",
+            "ExecutorDeadlockTest.test_error_at_task_unpickle",
+            "ExecutorDeadlockTest.test_crash_at_task_unpickle",
+            "ExecutorDeadlockTest.test_crash_during_func_exec_on_worker",
+            "ExecutorDeadlockTest.test_exit_during_func_exec_on_worker",
+            "ExecutorDeadlockTest.test_error_during_func_exec_on_worker",
+            "ExecutorDeadlockTest.test_crash_during_result_pickle_on_worker",
+            "ExecutorDeadlockTest.test_exit_during_result_pickle_on_worker",
+            "ExecutorDeadlockTest.test_error_during_result_pickle_on_worker",
+            "ExecutorDeadlockTest.test_error_during_result_unpickle_in_result_handler",
+            "ExecutorDeadlockTest.test_shutdown_deadlock",
+            "ExecutorDeadlockTest.test_crash_big_data",
+            "ExecutorDeadlockTest.test_gh105829_should_not_deadlock_if_wakeup_pipe_full",
+            "FailingInitializerMixin.test_initializer",
+            "ProcessPoolExecutorTest.test_killed_child",
+        ],
+    ),
+    (
+        "future",
+        &[
+            "FutureTests.test_done_callback_with_result",
+            "FutureTests.test_done_callback_with_exception",
+            "FutureTests.test_done_callback_with_cancel",
+            "FutureTests.test_done_callback_raises",
+            "FutureTests.test_done_callback_already_successful",
+            "FutureTests.test_done_callback_already_failed",
+            "FutureTests.test_done_callback_already_cancelled",
+            "FutureTests.test_done_callback_raises_already_succeeded",
+            "FutureTests.test_repr",
+            "FutureTests.test_cancel",
+            "FutureTests.test_cancelled",
+            "FutureTests.test_done",
+            "FutureTests.test_result_with_timeout",
+            "FutureTests.test_exception_with_timeout",
+            "FutureTests.test_exception_with_success",
+            "FutureTests.test_multiple_set_result",
+        ],
+    ),
+    (
+        "as_completed",
+        &[
+            "AsCompletedTests.test_future_times_out",
+            "AsCompletedTests.test_duplicate_futures",
+            "AsCompletedTests.test_free_reference_yielded_future",
+            "AsCompletedTests.test_correct_timeout_exception_msg",
+        ],
+    ),
+    (
+        "wait",
+        &[
+            "WaitTests.test_first_completed",
+            "WaitTests.test_first_completed_some_already_completed",
+            "WaitTests.test_first_exception",
+            "WaitTests.test_first_exception_some_already_complete",
+            "WaitTests.test_first_exception_one_already_failed",
+            "WaitTests.test_all_completed",
+            "ThreadPoolWaitTests.test_pending_calls_race",
+        ],
+    ),
 ];
 
 /// A row of a table.
@@ -296,7 +403,7 @@ fn sources() -> BTreeMap<String, String> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let mut sources = BTreeMap::new();
     collect(&root.join("tests"), "", &mut sources);
-    for package in ["pool-core", "pool-thread", "pool-ipc", "pool-process", "pool-shared"] {
+    for package in ["pool-core", "pool-thread", "pool-ipc", "pool-process", "pool-shared", "pool-futures"] {
         collect(&root.join(package).join("src"), &package.replace('-', "_"), &mut sources);
     }
     sources

@@ -77,7 +77,7 @@ const METHOD: &str = "POOL_TEST_START_METHOD";
 /// As the environment says. One type of backend serves all start methods, so that the suite is compiled for
 /// processes once.
 #[cfg(feature = "process")]
-fn method() -> StartMethod {
+pub(crate) fn method() -> StartMethod {
     match std::env::var(METHOD).as_deref() {
         Ok("fork_server") => StartMethod::ForkServer,
         Ok("fork") => StartMethod::Fork,

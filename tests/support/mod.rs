@@ -19,7 +19,7 @@ pub(crate) use alone::{alone, alone_with, alone_within};
 pub(crate) use backends::Thread;
 pub(crate) use backends::{Backend, alone_on_every_backend, on_every_backend};
 #[cfg(feature = "process")]
-pub(crate) use backends::{Process, alone_by};
+pub(crate) use backends::{Process, alone_by, method};
 pub(crate) use census::Census;
 pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
 #[cfg(feature = "process")]

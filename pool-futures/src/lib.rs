@@ -1,0 +1,44 @@
+//! Executors and futures over any [`Pool`](pool_core::Pool), after Python's `concurrent.futures`.
+//!
+//! A pool gives back an [`AsyncResult`](pool_core::AsyncResult) for a call that is not waited for. A [`Future`]
+//! is the same handle with the surface that Python's futures have, which many of can be waited for at once:
+//! [`wait()`] returns when the first, the first failure or all have ended, [`as_completed`] gives them as they
+//! end. It is a [`std::future::Future`] too, and [`as_completed_stream`] a `Stream`, on any runtime. An [`Executor`] owns a pool, hands out futures,
+//! and waits for its work when it goes.
+//!
+//! | Python | here |
+//! |---|---|
+//! | `ThreadPoolExecutor(4)`, `ProcessPoolExecutor(4)` | the same names, `new(4)` or `builder()` |
+//! | `max_workers`, `initializer`, `initargs`, `max_tasks_per_child`, `mp_context`, `thread_name_prefix` | the same names on the builders, but `start_method`; the initializer comes with its argument |
+//! | `submit(f, *args)`, `map(f, items)` | [`Executor::submit`], [`Executor::map`] |
+//! | `chunksize=`, `buffersize=`, `timeout=` of `map` | [`Executor::chunk_size`], [`Executor::buffer_size`], [`Executor::timeout`] |
+//! | `shutdown(wait, cancel_futures)`, the end of a `with` block | [`Executor::shutdown`], dropping the executor |
+//! | `terminate_workers`, `kill_workers` | the same names on `ProcessPoolExecutor` |
+//! | `cancel`, `cancelled`, `running`, `done`, `add_done_callback` | the same names on [`Future`] |
+//! | `result(timeout)`, `exception(timeout)` | [`Future::result`], [`Future::result_timeout`], [`Future::exception`], [`Future::exception_timeout`] |
+//! | `wait(fs, timeout, return_when)`, `as_completed(fs, timeout)` | [`wait()`], [`as_completed`] |
+//! | `BrokenProcessPool` after a dead worker | the one future fails with `WorkerDied`, and the executor goes on; `broken_on_worker_death(true)` for Python's answer |
+//! | `set_result`, `set_exception` | none: a future is a task's, and has its result or its error from there |
+
+#![forbid(unsafe_code)]
+
+mod as_completed;
+mod completions;
+mod executor;
+mod future;
+mod map;
+#[cfg(feature = "process")]
+mod process;
+#[cfg(feature = "thread")]
+mod thread;
+mod wait;
+
+pub use as_completed::{AsCompleted, AsCompletedStream, as_completed, as_completed_stream};
+pub use executor::Executor;
+pub use future::Future;
+pub use map::{Map, MapOptions};
+#[cfg(feature = "process")]
+pub use process::{ProcessPoolExecutor, ProcessPoolExecutorBuilder};
+#[cfg(feature = "thread")]
+pub use thread::{ThreadPoolExecutor, ThreadPoolExecutorBuilder};
+pub use wait::{ReturnWhen, Waited, wait};

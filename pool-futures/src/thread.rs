@@ -1,0 +1,74 @@
+//! The executor over a pool of threads.
+
+use pool_core::{Message, Result, TaskFn};
+use pool_thread::{ThreadPool, ThreadPoolBuilder};
+
+use crate::executor::Executor;
+
+/// An [`Executor`] over threads. All of them are started with it.
+///
+/// ```
+/// use pool_futures::ThreadPoolExecutor;
+///
+/// let executor = ThreadPoolExecutor::new(2)?;
+/// assert_eq!(executor.submit(|x: u64| x * x, 9).result()?, 81);
+/// # Ok::<(), pool_core::Error>(())
+/// ```
+pub type ThreadPoolExecutor = Executor<ThreadPool>;
+
+impl Executor<ThreadPool> {
+    /// An executor over `max_workers` threads.
+    ///
+    /// # Errors
+    /// [`InvalidArgument`](pool_core::ErrorKind::InvalidArgument) for 0, [`Os`](pool_core::ErrorKind::Os) when
+    /// the system refuses a thread.
+    pub fn new(max_workers: usize) -> Result<ThreadPoolExecutor> {
+        ThreadPoolExecutor::builder().max_workers(max_workers).build()
+    }
+
+    /// An executor to be configured.
+    pub fn builder() -> ThreadPoolExecutorBuilder {
+        ThreadPoolExecutorBuilder::default()
+    }
+}
+
+/// Configures a [`ThreadPoolExecutor`].
+#[derive(Debug, Clone, Default)]
+pub struct ThreadPoolExecutorBuilder {
+    pool: ThreadPoolBuilder,
+}
+
+impl ThreadPoolExecutorBuilder {
+    /// How many threads. Default: one per core that this process may use, where Python has `min(32, cores + 4)`:
+    /// for tasks that wait rather than compute, ask for more.
+    pub fn max_workers(mut self, workers: usize) -> ThreadPoolExecutorBuilder {
+        self.pool = self.pool.workers(workers);
+        self
+    }
+
+    /// The threads are called `PREFIX-worker-1` and so on. Default: `ThreadPool-1`, counting the program's thread
+    /// pools.
+    pub fn thread_name_prefix(mut self, prefix: impl Into<String>) -> ThreadPoolExecutorBuilder {
+        self.pool = self.pool.name(prefix);
+        self
+    }
+
+    /// Calls `f` with a copy of `arg` in every thread before its first task. One that panics breaks the executor:
+    /// every future that has not begun ends with [`Broken`](pool_core::ErrorKind::Broken).
+    pub fn initializer<F, A>(mut self, f: F, arg: A) -> ThreadPoolExecutorBuilder
+    where
+        F: TaskFn<A, Output = ()>,
+        A: Message + Clone + Sync,
+    {
+        self.pool = self.pool.initializer(f, arg);
+        self
+    }
+
+    /// Starts the executor.
+    ///
+    /// # Errors
+    /// As [`ThreadPoolExecutor::new`](Executor::<ThreadPool>::new).
+    pub fn build(self) -> Result<ThreadPoolExecutor> {
+        Ok(Executor::over(self.pool.build()?))
+    }
+}

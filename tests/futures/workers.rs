@@ -1,0 +1,141 @@
+//! How many workers there are, and how they end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+use pool::futures::ProcessPoolExecutorBuilder;
+use pool::{ErrorKind, StartMethod};
+
+use crate::support::{SIGTERM, Scratch, Thread, alone_on_every_start_method};
+use crate::{Executors, by, held, mark};
+
+/// Counts the workers that are started.
+fn counted(method: StartMethod) -> (ProcessPoolExecutorBuilder, Arc<AtomicUsize>) {
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = count.clone();
+    let hook = move |_: &pool::Worker| {
+        counter.fetch_add(1, SeqCst);
+    };
+    (by(method).pool(|pool| pool.on_worker_start(hook)), count)
+}
+
+fn many_tasks_start_as_many_processes_as_there_may_be(method: StartMethod) {
+    let (builder, started) = counted(method);
+    let scratch = Scratch::new();
+    let (gate, begun) = (scratch.gate("gate"), scratch.marks("begun"));
+    let executor = builder.max_workers(3).build().unwrap();
+    (0..45).for_each(|_| drop(executor.submit(held, (begun.clone(), gate.clone()))));
+    begun.wait_for(3);
+    gate.open();
+    executor.shutdown(true, false);
+    assert_eq!(started.load(SeqCst), 3);
+}
+
+fn no_more_processes_start_than_are_needed(method: StartMethod) {
+    let (builder, started) = counted(method);
+    let scratch = Scratch::new();
+    let (gate, begun) = (scratch.gate("gate"), scratch.marks("begun"));
+    let executor = builder.max_workers(4).build().unwrap();
+    (0..20).for_each(|x: u64| assert_eq!(executor.submit(|x: u64| x, x).result().unwrap(), x));
+    let first = executor.submit(held, (begun.clone(), gate.clone()));
+    begun.wait_for(1);
+    let second = executor.submit(held, (begun.clone(), gate.clone()));
+    begun.wait_for(2);
+    gate.open();
+    let _ = (first.result().unwrap(), second.result().unwrap());
+    (0..20).for_each(|x: u64| assert_eq!(executor.submit(|x: u64| x, x).result().unwrap(), x));
+    executor.shutdown(true, false);
+    assert_eq!(started.load(SeqCst), 2);
+}
+
+/// The first worker is used to tasks so short that its lane is filled; the others start all the same.
+fn long_tasks_behind_short_ones_have_workers_of_their_own(method: StartMethod) {
+    let scratch = Scratch::new();
+    let (gate, begun) = (scratch.gate("gate"), scratch.marks("begun"));
+    let executor = by(method).max_workers(3).build().unwrap();
+    let short: Vec<_> = (0..2_000).map(|x: u64| executor.submit(|x: u64| x, x)).collect();
+    for future in short {
+        future.result().unwrap();
+    }
+    (0..3).for_each(|_| drop(executor.submit(held, (begun.clone(), gate.clone()))));
+    begun.wait_for(3);
+    gate.open();
+}
+
+fn a_worker_is_replaced_after_so_many_tasks(method: StartMethod) {
+    let executor = by(method).max_workers(1).max_tasks_per_child(3).build().unwrap();
+    let pids: Vec<u32> =
+        (0..7).map(|_| executor.submit(|()| std::process::id(), ()).result().unwrap()).collect();
+    assert!(pids[0] == pids[1] && pids[1] == pids[2] && pids[2] != pids[3] && pids[3] == pids[5]);
+    assert_ne!(pids[5], pids[6]);
+}
+
+fn with_one_task_for_each_worker_a_shutdown_loses_nothing(method: StartMethod) {
+    let executor = by(method).max_workers(3).max_tasks_per_child(1).build().unwrap();
+    let futures: Vec<_> = (0..6).map(|x: u64| executor.submit(|x: u64| x * x, x)).collect();
+    executor.shutdown(true, false);
+    let squares: Vec<u64> = futures.into_iter().map(|future| future.result().unwrap()).collect();
+    assert_eq!(squares, [0, 1, 4, 9, 16, 25]);
+}
+
+fn workers_are_asked_to_end(method: StartMethod) {
+    let scratch = Scratch::new();
+    let (gate, begun) = (scratch.gate("gate"), scratch.marks("begun"));
+    let executor = by(method).max_workers(1).build().unwrap();
+    let running = executor.submit(held, (begun.clone(), gate.clone()));
+    begun.wait_for(1);
+    let queued = executor.submit(mark, scratch.marks("ran"));
+    executor.terminate_workers();
+    let error = running.result().unwrap_err();
+    assert!(error.is_worker_died() && error.exit().unwrap().signal() == Some(SIGTERM), "{error}");
+    assert!(queued.result().unwrap_err().is_cancelled());
+    assert_eq!(executor.submit(|x: u64| x, 1).result().unwrap_err().kind(), ErrorKind::Closed);
+    executor.shutdown(true, false);
+    assert_eq!(scratch.marks("ran").count(), 0);
+}
+
+fn workers_are_killed(method: StartMethod) {
+    let scratch = Scratch::new();
+    let (gate, begun) = (scratch.gate("gate"), scratch.marks("begun"));
+    let executor = by(method).max_workers(1).build().unwrap();
+    let running = executor.submit(held, (begun.clone(), gate.clone()));
+    begun.wait_for(1);
+    let queued = executor.submit(mark, scratch.marks("ran"));
+    executor.kill_workers();
+    assert_eq!(running.result().unwrap_err().kind(), ErrorKind::Terminated);
+    assert_eq!(queued.result().unwrap_err().kind(), ErrorKind::Terminated);
+    assert_eq!(executor.submit(|x: u64| x, 1).result().unwrap_err().kind(), ErrorKind::Terminated);
+    // The drop has nothing to wait for.
+}
+
+fn executors_of_processes_start_while_threads_submit(method: StartMethod) {
+    static OVER: AtomicBool = AtomicBool::new(false);
+    let threads = Thread::executor(1);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !OVER.load(SeqCst) {
+                threads.submit(|x: u64| x, 1).result().unwrap();
+            }
+        });
+        for x in 0..20 {
+            let executor = by(method).max_workers(2).build().unwrap();
+            assert_eq!(executor.submit(|x: u64| x, x).result().unwrap(), x);
+        }
+        OVER.store(true, SeqCst);
+    });
+}
+
+mod of_processes {
+    use super::*;
+
+    alone_on_every_start_method!(
+        many_tasks_start_as_many_processes_as_there_may_be,
+        no_more_processes_start_than_are_needed,
+        long_tasks_behind_short_ones_have_workers_of_their_own,
+        a_worker_is_replaced_after_so_many_tasks,
+        with_one_task_for_each_worker_a_shutdown_loses_nothing,
+        workers_are_asked_to_end,
+        workers_are_killed,
+        executors_of_processes_start_while_threads_submit,
+    );
+}
