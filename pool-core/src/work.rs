@@ -152,6 +152,7 @@ impl Payload {
     pub const INLINE: usize = 40;
 
     /// A copy of `bytes`.
+    #[inline]
     pub fn copy_of(bytes: &[u8]) -> Payload {
         if bytes.len() <= Payload::INLINE {
             Payload::Inline { len: bytes.len() as u8, bytes: Short::copy_of(bytes) }
@@ -161,6 +162,7 @@ impl Payload {
     }
 
     /// These bytes with what goes along with them.
+    #[inline]
     pub fn with(self, luggage: Option<Luggage>) -> Payload {
         match luggage {
             None => self,
@@ -169,6 +171,7 @@ impl Payload {
     }
 
     /// The bytes alone, and what goes along with them.
+    #[inline]
     pub fn apart(self) -> (Payload, Option<Luggage>) {
         match self {
             Payload::Accompanied(both) => (both.0, Some(both.1)),
@@ -177,6 +180,7 @@ impl Payload {
     }
 
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Payload::Inline { len, bytes } => &bytes.0[..usize::from(*len).min(Payload::INLINE)],
