@@ -24,9 +24,13 @@ fn many_tasks_start_as_many_processes_as_there_may_be(method: StartMethod) {
     let scratch = Scratch::new();
     let (gate, begun) = (scratch.gate("gate"), scratch.marks("begun"));
     let executor = builder.max_workers(3).build().unwrap();
-    (0..45).for_each(|_| drop(executor.submit(held, (begun.clone(), gate.clone()))));
+    let futures: Vec<_> = (0..45).map(|_| executor.submit(held, (begun.clone(), gate.clone()))).collect();
     begun.wait_for(3);
     gate.open();
+    // Before the shutdown: a pool that closes sends workers away early, and may want one again.
+    for future in futures {
+        future.result().unwrap();
+    }
     executor.shutdown(true, false);
     assert_eq!(started.load(SeqCst), 3);
 }
