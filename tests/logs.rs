@@ -7,6 +7,7 @@
 mod support;
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, OnceLock};
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
@@ -161,9 +162,17 @@ fn records_of_a_process_arrive_with_their_place_and_origin() {
     assert_eq!(record_origin().process, "MainProcess");
 }
 
+/// The two numbers that it is made of.
+fn words_of(heard: &Heard) -> (u64, u64) {
+    let (one, other) = heard.text.split_once(' ').unwrap();
+    (one.parse().unwrap(), other.parse().unwrap())
+}
+
 fn records_of_workers_arrive_in_their_order() {
     fn speak(n: u64) -> u32 {
-        log::info!("{n}");
+        // A worker does not always have its tasks in the order of the items.
+        static SAID: AtomicU64 = AtomicU64::new(0);
+        log::info!("{} {n}", SAID.fetch_add(1, Relaxed));
         std::process::id()
     }
     let ear = listen(LevelFilter::Info);
@@ -173,11 +182,11 @@ fn records_of_workers_arrive_in_their_order() {
     assert_eq!(heard.len(), 1_000);
     for worker in ["crew-worker-1", "crew-worker-2"] {
         let mine = heard.iter().filter(|heard| heard.origin.process == worker);
-        let numbers: Vec<u64> = mine.map(|heard| heard.text.parse().unwrap()).collect();
-        assert!(numbers.is_sorted());
+        let said: Vec<u64> = mine.map(|heard| words_of(heard).0).collect();
+        assert!(said.iter().copied().eq(0..said.len() as u64), "{said:?}");
     }
     for heard in heard {
-        assert_eq!(heard.origin.pid, pids[heard.text.parse::<usize>().unwrap()]);
+        assert_eq!(heard.origin.pid, pids[words_of(&heard).1 as usize]);
         assert_eq!(heard.origin.thread, heard.origin.process, "the thread of a worker is named as it");
     }
 }
