@@ -102,7 +102,7 @@ impl<P: AnyPool> Executor<P> {
     }
 
     /// For a `map` that gives its results within `limit` of the call. Then it gives the error
-    /// [`TimedOut`](pool_core::ErrorKind::TimedOut) and ends; what has not begun is not begun.
+    /// [`TimedOut`](pool_core::ErrorKind::TimedOut) and ends; what no worker was given is not begun.
     pub fn timeout(&self, limit: Duration) -> MapOptions {
         MapOptions::of(&self.pool).timeout(limit)
     }

@@ -78,7 +78,8 @@ impl fmt::Debug for MapOptions {
 
 /// The iterator that [`Executor::map`](crate::Executor::map) returns.
 ///
-/// Dropping it drops the tasks that have not begun; those that run, run to their end unheard.
+/// Dropping it drops the tasks that no worker was given; those that one has (of a worker process up to 256, if they
+/// are short) are run to their end unheard.
 pub struct Map<F, I>
 where
     I: Iterator,
