@@ -216,7 +216,8 @@ fn imap_outlives_its_pool<B: Backend>() {
     let rest: Vec<_> = results.collect();
     assert!(rest.len() <= 2 * taken.load(SeqCst), "it comes to an end");
     assert!(rest.iter().flat_map(|result| result.as_ref().err()).all(|error| error.is_closed()));
-    assert!(rest.last().is_none_or(|last| last.is_err()));
+    // Behind one that was still being worked on there may be others that were done.
+    assert!(rest.iter().any(Result::is_err), "what ends an endless input is an error");
 }
 
 fn imap_of_a_closed_pool_says_so_and_ends<B: Backend>() {
