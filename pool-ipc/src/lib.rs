@@ -9,6 +9,7 @@
 //! - [`own`]: what a forked child must not have of this library.
 //! - [`life_line`]: a thread for births that are to die with the program, and not before.
 //! - [`limits`]: an error of the system that comes of a limit says which.
+//! - [`marked`]: functions that a client may name who is not trusted.
 //! - [`packets`]: messages one way, for what a child has to tell and nobody waits for.
 //! - [`parcel`]: one call of a function and its outcome, for a process that does nothing else.
 //! - [`shared`]: memory that several processes have: what shared objects are made of; [`passing`]: how it goes along
@@ -48,6 +49,8 @@ pub mod life_line;
 pub mod limits;
 #[cfg(not(loom))]
 pub mod line;
+#[cfg(not(loom))]
+pub mod marked;
 #[cfg(not(loom))]
 pub mod own;
 #[cfg(not(loom))]

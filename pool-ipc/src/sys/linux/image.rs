@@ -58,6 +58,19 @@ impl MainImage {
         })
     }
 
+    /// Whether `len` bytes from `address` on are constants of the main program: in a part that is not writable, or
+    /// in the one that the loader made unwritable when it had filled in the addresses.
+    pub(crate) fn has_constant_at(&self, address: usize, len: usize) -> bool {
+        let Some(last) = address.checked_add(len) else { return false };
+        self.headers.iter().any(|header| {
+            let start = self.base.wrapping_add(header.p_vaddr as usize);
+            let end = start.wrapping_add(header.p_memsz as usize);
+            let is_constant = header.p_type == libc::PT_GNU_RELRO
+                || header.p_type == libc::PT_LOAD && header.p_flags & (libc::PF_W | libc::PF_R) == libc::PF_R;
+            is_constant && start <= address && last <= end
+        })
+    }
+
     /// Bytes that differ between builds: the layout of the program, its build id where the linker
     /// gave it one, and which file it is.
     pub(crate) fn fingerprint(&self, mut feed: impl FnMut(&[u8])) {
