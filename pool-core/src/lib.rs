@@ -22,6 +22,8 @@ mod gather;
 mod handle;
 mod imap;
 mod initializer;
+#[doc(hidden)]
+pub mod lend;
 pub mod luggage;
 mod one;
 mod options;

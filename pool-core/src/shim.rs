@@ -47,9 +47,9 @@ pub(crate) fn give_up<F: Send + Sync + 'static>(f: F) {
 pub(crate) fn conjure<F: Send + Sync + 'static>() -> &'static F {
     const { assert!(size_of::<F>() == 0) }
     // SAFETY: F has no bytes (asserted), so a well-aligned dangling pointer is a valid place for it.
-    // A value of it existed and was given up: `conjure` is reached only from `TaskFn::call` of a
-    // function that passed `give_up`, in this process or in the one of the same build that asked for
-    // it. F: Sync allows to share it between threads, F: 'static to do so for ever.
+    // A value of it existed and was given up: `conjure` is reached only from `TaskFn::call`, and by
+    // `lend`, for a function that passed `give_up`, in this process or in the one of the same build
+    // that asked for it. F: Sync allows to share it between threads, F: 'static to do so for ever.
     unsafe { std::ptr::NonNull::<F>::dangling().as_ref() }
 }
 

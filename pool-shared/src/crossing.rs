@@ -40,6 +40,8 @@ pub(crate) enum Kind {
     SimpleQueue = 65,
     #[cfg(feature = "queue")]
     JoinableQueue = 66,
+    #[cfg(feature = "manager")]
+    ManagerLane = 96,
 }
 
 /// Where a block is, as it crosses.

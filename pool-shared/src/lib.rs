@@ -31,6 +31,8 @@ mod error;
 mod event;
 #[cfg(not(loom))]
 mod lock;
+#[cfg(feature = "manager")]
+mod manager;
 #[cfg(all(feature = "memory", not(loom)))]
 mod memory;
 #[cfg(not(loom))]
@@ -63,6 +65,8 @@ pub use error::{BrokenBarrier, ConditionError, ReleaseError};
 pub use event::Event;
 #[cfg(not(loom))]
 pub use lock::{Lock, LockGuard};
+#[cfg(feature = "manager")]
+pub use manager::*;
 #[cfg(all(feature = "memory", not(loom)))]
 pub use memory::*;
 #[cfg(not(loom))]

@@ -7,6 +7,8 @@
 mod alone;
 mod backends;
 mod census;
+#[cfg(all(feature = "process", feature = "thread"))]
+mod elsewhere;
 mod meeting;
 #[cfg(feature = "process")]
 mod methods;
@@ -21,6 +23,8 @@ pub(crate) use backends::{Backend, alone_on_every_backend, on_every_backend};
 #[cfg(feature = "process")]
 pub(crate) use backends::{Process, alone_by, method};
 pub(crate) use census::Census;
+#[cfg(all(feature = "process", feature = "thread"))]
+pub(crate) use elsewhere::{Elsewhere, Party, by_itself, in_processes, with_the_other_side_everywhere};
 pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
 #[cfg(feature = "process")]
 pub(crate) use methods::{METHODS, alone_on_every_start_method, alone_on_start_method, builder_of, pool_of};

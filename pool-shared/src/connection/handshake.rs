@@ -41,13 +41,13 @@ type Result<T> = std::result::Result<T, ConnectError>;
 
 /// The key that both sides have, and how long the handshake may take.
 #[derive(Clone)]
-pub(super) struct Secret {
+pub(crate) struct Secret {
     key: Vec<u8>,
     patience: Duration,
 }
 
 /// How long a handshake may take if nothing else is said.
-pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who gives a proof.
 #[derive(Clone, Copy)]
@@ -57,7 +57,7 @@ enum Side {
 }
 
 impl Secret {
-    pub(super) fn new(key: &[u8], patience: Duration) -> Secret {
+    pub(crate) fn new(key: &[u8], patience: Duration) -> Secret {
         Secret { key: key.to_vec(), patience }
     }
 
@@ -76,7 +76,7 @@ impl Secret {
     }
 
     /// The listener's side.
-    pub(super) fn receive(&self, socket: BorrowedFd<'_>) -> Result<()> {
+    pub(crate) fn receive(&self, socket: BorrowedFd<'_>) -> Result<()> {
         let talk = Talk::new(socket, self.patience);
         let own: [u8; CHALLENGE] = random()?;
         talk.tell(&[&GREETING, &own, &[0; FILL]])?;
@@ -97,7 +97,7 @@ impl Secret {
     }
 
     /// The client's side.
-    pub(super) fn connect(&self, socket: BorrowedFd<'_>) -> Result<()> {
+    pub(crate) fn connect(&self, socket: BorrowedFd<'_>) -> Result<()> {
         let talk = Talk::new(socket, self.patience);
         let question: [u8; CELL] = talk.hear()?;
         let (greeting, rest) = question.split_at(GREETING.len());

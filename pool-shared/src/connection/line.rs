@@ -25,22 +25,22 @@ use pool_ipc::{passing, reserve_bytes};
 use super::error::ConnectionError;
 
 /// How many bytes come before a message.
-pub(super) const HEAD: usize = size_of::<u64>();
+pub(crate) const HEAD: usize = size_of::<u64>();
 
 /// A message is sent as at least so many bytes.
-pub(super) const CELL: usize = 128;
+pub(crate) const CELL: usize = 128;
 
 /// The longest message of a connection that has no limit of its own: 16 GiB.
-pub(super) const LIMIT: u64 = 1 << 34;
+pub(crate) const LIMIT: u64 = 1 << 34;
 
 /// Memory for a message of this length is taken at once, for a longer one as it arrives.
 const AT_ONCE: usize = 4 << 20;
 
 /// The first eight bytes that a listener with a key sends. As a length it is more than there can be.
-pub(super) const GREETING: [u8; 8] = *b"pool-au\xff";
+pub(crate) const GREETING: [u8; 8] = *b"pool-au\xff";
 
 /// A connected socket, and how far each direction is.
-pub(super) struct Line {
+pub(crate) struct Line {
     socket: Stays<OwnedFd>,
     reach: Reach,
     limit: u64,
@@ -62,31 +62,37 @@ type Result<T> = std::result::Result<T, ConnectionError>;
 impl Line {
     /// # Errors
     /// It is not a connected stream socket.
-    pub(super) fn new(socket: OwnedFd, limit: u64) -> io::Result<Line> {
+    pub(crate) fn new(socket: OwnedFd, limit: u64) -> io::Result<Line> {
         let reach = stream::reach(socket.as_fd())?;
         let [sending, receiving] = [Direction::Whole; 2].map(Mutex::new);
         Ok(Line { socket: Stays::new(socket), reach, limit, sending, receiving })
     }
 
-    pub(super) fn limit(&self) -> u64 {
+    /// Whether the other side is on this machine.
+    #[cfg(feature = "manager")]
+    pub(crate) fn is_local(&self) -> bool {
+        self.reach == Reach::Machine
+    }
+
+    pub(crate) fn limit(&self) -> u64 {
         self.limit
     }
 
-    pub(super) fn set_limit(&mut self, limit: u64) {
+    pub(crate) fn set_limit(&mut self, limit: u64) {
         self.limit = limit;
     }
 
-    pub(super) fn into_socket(self) -> OwnedFd {
+    pub(crate) fn into_socket(self) -> OwnedFd {
         self.socket.into_inner()
     }
 
     /// Whether a message was left half sent or half received.
-    pub(super) fn is_torn(&self) -> bool {
+    pub(crate) fn is_torn(&self) -> bool {
         *lock(&self.sending) == Direction::Torn || *lock(&self.receiving) == Direction::Torn
     }
 
     /// Encodes by `body`, with a list for descriptors where they can go along.
-    pub(super) fn encode<U>(&self, body: impl FnOnce() -> U) -> (U, Vec<Own<OwnedFd>>) {
+    pub(crate) fn encode<U>(&self, body: impl FnOnce() -> U) -> (U, Vec<Own<OwnedFd>>) {
         match self.reach {
             Reach::Machine => passing::apart(body),
             Reach::Network => (body(), Vec::new()),
@@ -94,7 +100,7 @@ impl Line {
     }
 
     /// Sends a message, waiting for room at most for `pause` at a time.
-    pub(super) fn send(&self, message: &[u8], pause: Option<Duration>) -> Result<()> {
+    pub(crate) fn send(&self, message: &[u8], pause: Option<Duration>) -> Result<()> {
         let mut cell = [0; CELL];
         cell[..HEAD].copy_from_slice(&self.head(message.len())?);
         let (first, rest) = message.split_at(message.len().min(CELL - HEAD));
@@ -103,7 +109,7 @@ impl Line {
     }
 
     /// Sends a message that begins behind room for its head.
-    pub(super) fn send_behind_head(
+    pub(crate) fn send_behind_head(
         &self,
         message: &mut Vec<u8>,
         descriptors: &[Own<OwnedFd>],
@@ -164,7 +170,7 @@ impl Line {
     }
 
     /// Waits until a message begins, at most for `pause`, which is also the longest pause within it.
-    pub(super) fn begin(&self, pause: Option<Duration>) -> Result<Incoming<'_>> {
+    pub(crate) fn begin(&self, pause: Option<Duration>) -> Result<Incoming<'_>> {
         let mut direction = lock(&self.receiving);
         if *direction == Direction::Torn {
             return Err(ConnectionError::Torn);
@@ -210,7 +216,7 @@ impl Line {
     }
 
     /// Waits until there is something to receive, or the end.
-    pub(super) fn poll(&self, timeout: Duration) -> bool {
+    pub(crate) fn poll(&self, timeout: Duration) -> bool {
         stream::readable(self.as_fd(), Some(timeout))
     }
 }
@@ -228,7 +234,7 @@ impl fmt::Debug for Line {
 }
 
 /// A message whose cell has been received. Dropped before its last byte it leaves the direction torn.
-pub(super) struct Incoming<'a> {
+pub(crate) struct Incoming<'a> {
     line: &'a Line,
     direction: MutexGuard<'a, Direction>,
     pause: Option<Duration>,
@@ -239,12 +245,12 @@ pub(super) struct Incoming<'a> {
 }
 
 impl Incoming<'_> {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.len
     }
 
     /// Receives it behind what `bytes` has; gives the descriptors that came along.
-    pub(super) fn onto(self, bytes: &mut Vec<u8>) -> Result<Vec<OwnedFd>> {
+    pub(crate) fn onto(self, bytes: &mut Vec<u8>) -> Result<Vec<OwnedFd>> {
         let whole = bytes.len() + self.len;
         reserve(bytes, self.len.min(AT_ONCE))?;
         bytes.extend_from_slice(self.first());
@@ -260,7 +266,7 @@ impl Incoming<'_> {
     }
 
     /// Receives it into `bytes`, which are as many as it has; descriptors that came along are closed.
-    pub(super) fn into_slice(mut self, bytes: &mut [u8]) -> Result<()> {
+    pub(crate) fn into_slice(mut self, bytes: &mut [u8]) -> Result<()> {
         let first = self.first();
         let len = first.len();
         bytes[..len].copy_from_slice(first);

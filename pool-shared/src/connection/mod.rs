@@ -8,6 +8,11 @@ mod line;
 mod listener;
 pub(crate) mod wait;
 
+#[cfg(feature = "manager")]
+pub(crate) use handshake::Secret;
+#[cfg(feature = "manager")]
+pub(crate) use line::{HEAD, LIMIT, Line};
+
 pub use address::{Address, IntoAddress};
 pub use ends::{Connection, Receiver, Sender, one_way, pipe};
 pub use error::{AuthenticationError, ConnectError, ConnectionError};

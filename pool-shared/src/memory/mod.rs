@@ -2,7 +2,7 @@
 
 mod array;
 mod locked;
-#[cfg(feature = "manager")]
+#[cfg(feature = "memory-manager")]
 mod manager;
 mod named;
 mod plain;
@@ -12,7 +12,7 @@ mod shared_vec;
 mod value;
 
 pub use array::{Array, ArrayGuard, OutOfBounds, RawArray};
-#[cfg(feature = "manager")]
+#[cfg(feature = "memory-manager")]
 pub use manager::SharedMemoryManager;
 pub use shareable_list::{Scalar, ShareableList, ShareableListError};
 pub use shared_memory::SharedMemory;

@@ -139,7 +139,7 @@ impl SharedMemory {
     }
 }
 
-#[cfg(feature = "manager")]
+#[cfg(feature = "memory-manager")]
 impl SharedMemory {
     pub(super) fn of(memory: NamedBlock) -> SharedMemory {
         SharedMemory(memory)

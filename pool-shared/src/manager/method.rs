@@ -1,0 +1,199 @@
+//! Methods: what a proxy may ask of an object.
+
+use std::fmt;
+
+use pool_core::codec;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::error::Fault;
+use super::server::{Caller, Object};
+
+/// A method of a managed `T`: it takes an `A` and gives an `R`. It is a constant, which the type lists in its
+/// [`Methods`] and its users give to [`Proxy::call`](super::Proxy::call).
+///
+/// On the wire it is the hash of its name.
+pub struct Method<T, A, R> {
+    name: &'static str,
+    id: u32,
+    run: Run<T, A, R>,
+}
+
+pub(crate) enum Run<T, A, R> {
+    /// Alone with the object.
+    Alone(fn(&mut T, A) -> R),
+    /// Beside others, on an object that looks after that itself; may wait.
+    Beside(fn(&T, &Caller, A) -> Result<R, Fault>),
+}
+
+impl<T, A, R> Method<T, A, R> {
+    /// The method of this name, which no other method of the type has.
+    pub const fn new(name: &'static str, run: fn(&mut T, A) -> R) -> Method<T, A, R> {
+        Method { name, id: hash(name), run: Run::Alone(run) }
+    }
+
+    pub(crate) const fn beside(
+        name: &'static str,
+        run: fn(&T, &Caller, A) -> Result<R, Fault>,
+    ) -> Method<T, A, R> {
+        Method { name, id: hash(name), run: Run::Beside(run) }
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    pub(crate) const fn id(&self) -> u32 {
+        self.id
+    }
+}
+
+impl<T, A, R> fmt::Debug for Method<T, A, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Method").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+/// The 32-bit FNV-1a hash (Fowler, Noll, Vo).
+const fn hash(name: &str) -> u32 {
+    let (bytes, mut hash, mut at) = (name.as_bytes(), 0x811c_9dc5_u32, 0);
+    while at < bytes.len() {
+        hash = (hash ^ bytes[at] as u32).wrapping_mul(0x0100_0193);
+        at += 1;
+    }
+    hash
+}
+
+type Shim<T> = Box<dyn Fn(Access<'_, T>, &Caller, &[u8], &mut Vec<u8>) -> Result<(), Fault> + Send + Sync>;
+
+/// How a method has its object.
+pub(crate) enum Access<'a, T> {
+    Alone(&'a mut T),
+    Beside(&'a T),
+}
+
+/// The methods that a type shows to its proxies.
+pub struct Methods<T> {
+    /// In the order of the ids.
+    listed: Vec<(u32, &'static str, Shim<T>)>,
+}
+
+impl<T: 'static> Methods<T> {
+    /// None.
+    #[expect(clippy::new_without_default, reason = "a type without methods is none to manage")]
+    pub fn new() -> Methods<T> {
+        Methods { listed: Vec::new() }
+    }
+
+    /// These and `method`.
+    ///
+    /// # Panics
+    /// Another method has this name, or the same hash of a name.
+    #[must_use]
+    pub fn with<A, R>(mut self, method: &Method<T, A, R>) -> Methods<T>
+    where
+        A: DeserializeOwned + 'static,
+        R: Serialize + 'static,
+    {
+        let shim: Shim<T> = match method.run {
+            Run::Alone(run) => Box::new(move |access, _, input, output| match access {
+                Access::Alone(object) => encode(&run(object, decode(input)?), output),
+                Access::Beside(_) => Err(Fault::NoMethod),
+            }),
+            Run::Beside(run) => Box::new(move |access, caller, input, output| {
+                let object = match &access {
+                    Access::Alone(object) => &**object,
+                    Access::Beside(object) => *object,
+                };
+                encode(&run(object, caller, decode(input)?)?, output)
+            }),
+        };
+        match self.listed.binary_search_by_key(&method.id, |(id, ..)| *id) {
+            Err(place) => self.listed.insert(place, (method.id, method.name, shim)),
+            Ok(place) => panic!("two methods, `{}` and `{}`, of one hash", self.listed[place].1, method.name),
+        }
+        self
+    }
+
+    pub(crate) fn find(&self, id: u32) -> Option<&Shim<T>> {
+        let place = self.listed.binary_search_by_key(&id, |(id, ..)| *id).ok()?;
+        Some(&self.listed[place].2)
+    }
+}
+
+impl<T> fmt::Debug for Methods<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.listed.iter().map(|(_, name, _)| name)).finish()
+    }
+}
+
+/// A type whose values a [`Manager`](super::Manager)'s server can own, as with Python's `BaseManager.register`.
+///
+/// ```
+/// use pool_shared::{Managed, Manager, Method, Methods};
+///
+/// struct Counter(u64);
+///
+/// impl Counter {
+///     const ADD: Method<Counter, u64, u64> = Method::new("add", |counter, by| {
+///         counter.0 += by;
+///         counter.0
+///     });
+/// }
+///
+/// impl Managed for Counter {
+///     const NAME: &'static str = "Counter";
+///     fn methods() -> Methods<Counter> {
+///         Methods::new().with(&Counter::ADD)
+///     }
+/// }
+///
+/// let manager = Manager::start()?;
+/// let counter = manager.create(Counter, 40)?;
+/// assert_eq!(counter.call(&Counter::ADD, 2)?, 42);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// One call at a time is run on an object. One that panics gives its caller an error, and the object lives on.
+pub trait Managed: Send + Sized + 'static {
+    /// What the type is called in errors and to those that connect from other builds.
+    const NAME: &'static str;
+
+    /// What proxies may call.
+    fn methods() -> Methods<Self>;
+}
+
+/// A type that looks after its own waiting: its methods run beside each other.
+pub(crate) trait Waits: Send + Sync + Sized + 'static {
+    const NAME: &'static str;
+
+    fn methods() -> Methods<Self>;
+
+    /// Takes back what `session` has of it.
+    fn forget(&self, session: u128);
+
+    /// Wakes all that wait, so that they look whether they still should.
+    fn wake(&self);
+}
+
+#[inline]
+pub(crate) fn decode<V: DeserializeOwned + 'static>(input: &[u8]) -> Result<V, Fault> {
+    codec::from_plain_slice(input)
+        .unwrap_or_else(|| codec::decode(input))
+        .map_err(|error| Fault::Refused(format!("an argument cannot be decoded: {error}")))
+}
+
+#[inline]
+pub(crate) fn encode<V: Serialize + 'static>(value: &V, output: &mut Vec<u8>) -> Result<(), Fault> {
+    if codec::with_plain(value, |bytes| output.extend_from_slice(bytes)).is_some() {
+        return Ok(());
+    }
+    codec::encode(value, output)
+        .map_err(|error| Fault::Refused(format!("a result cannot be encoded: {error}")))
+}
+
+/// Makes an [`Object`] of a value.
+pub(crate) fn object_of<T: Managed>(value: T) -> Box<dyn Object> {
+    Box::new(super::server::Guarded::new(value))
+}

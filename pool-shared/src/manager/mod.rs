@@ -1,0 +1,24 @@
+//! A server process that owns ordinary objects, and proxies of them. `docs/manager.md` in the repository is the shape
+//! of it.
+
+// What waits, and types by name, are used by what comes next.
+#![allow(dead_code)]
+
+mod channel;
+mod context;
+mod error;
+mod lane;
+mod link;
+mod method;
+mod objects;
+mod proxy;
+mod server;
+mod start;
+mod wire;
+
+pub use error::ManagerError;
+pub use method::{Managed, Method, Methods};
+pub use objects::*;
+pub use proxy::Proxy;
+pub use server::ServerStatus;
+pub use start::{Manager, ManagerBuilder};

@@ -1,0 +1,305 @@
+//! Proxies: what everyone but the server has of an object.
+
+use std::any::Any;
+use std::fmt;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use pool_core::{codec, lend};
+use pool_ipc::marked::Marked;
+use pool_ipc::own::generation;
+use serde::de::{DeserializeOwned, Error as _};
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::context::{self, Context};
+use super::error::{Fault, ManagerError};
+use super::link::Link;
+use super::method::{Method, decode, encode};
+use super::server::{Caller, Server};
+use super::wire::{FAULT, Request, VALUE};
+
+type Result<T> = std::result::Result<T, ManagerError>;
+
+/// A proxy of a managed `T`: its value is in the server's process, and methods are called there.
+///
+/// A clone is a proxy of the same object, and so is what another process decodes. The object goes with its last proxy,
+/// in whatever way the processes that have them end.
+pub struct Proxy<T> {
+    handle: Arc<Handle>,
+    /// The value is elsewhere.
+    _type: PhantomData<fn(T) -> T>,
+}
+
+/// One count of an object.
+pub(crate) struct Handle {
+    object: u64,
+    place: Place,
+}
+
+enum Place {
+    /// In a client: by way of this link.
+    Linked(Arc<Link>),
+    /// In the server itself.
+    Here(Arc<Server>),
+}
+
+/// A proxy as it crosses.
+#[derive(Serialize, Deserialize)]
+enum Encoded {
+    /// Between a server and one of its clients, in a call or a reply.
+    Known(u64),
+    /// Anywhere else.
+    Far { server: u128, door: String, object: u64, ticket: u64 },
+}
+
+impl<T: 'static> Proxy<T> {
+    pub(crate) fn new(link: Arc<Link>, object: u64) -> Proxy<T> {
+        Proxy::of(Handle { object, place: Place::Linked(link) })
+    }
+
+    fn of(handle: Handle) -> Proxy<T> {
+        Proxy { handle: Arc::new(handle), _type: PhantomData }
+    }
+
+    /// Calls a method of the object.
+    ///
+    /// # Errors
+    /// [`Panicked`](ManagerError::Panicked): the method panicked; [`NoMethod`](ManagerError::NoMethod): the type
+    /// does not list it; [`Gone`](ManagerError::Gone): the server has ended; and what else a [`ManagerError`] is.
+    #[inline]
+    pub fn call<A, R>(&self, method: &Method<T, A, R>, argument: A) -> Result<R>
+    where
+        A: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
+    {
+        self.handle.call(method.id(), method.name(), &argument)
+    }
+
+    /// Runs `f` on the object, alone with it, and gives what it returns: a change of any kind in one go. `f` captures
+    /// nothing, as a task of a pool; `context` is what it gets along.
+    ///
+    /// # Errors
+    /// As [`call`](Proxy::call); [`OtherBuild`](ManagerError::OtherBuild) if the server runs another build of the
+    /// program.
+    pub fn with<C, R, F>(&self, context: C, f: F) -> Result<R>
+    where
+        C: Serialize + DeserializeOwned + 'static,
+        R: Serialize + DeserializeOwned + 'static,
+        F: Fn(&mut T, C) -> R + Copy + Send + Sync + 'static,
+    {
+        lend::given(f);
+        let marked = const { &Marked::new(run::<T, C, R, F>) };
+        let name = marked.name().ok_or(ManagerError::OtherBuild)?;
+        self.handle.run(name, &context)
+    }
+
+    /// Gives the object a name, by which others [find](super::Manager::find) it; the name keeps it. Whatever had the
+    /// name before has it no more.
+    ///
+    /// # Errors
+    /// As [`call`](Proxy::call).
+    pub fn publish(&self, name: &str) -> Result<()> {
+        self.handle.publish(name)
+    }
+}
+
+/// What the server calls for a closure.
+fn run<T, C, R, F>(value: &mut dyn Any, input: &[u8], output: &mut Vec<u8>) -> u32
+where
+    T: 'static,
+    C: DeserializeOwned + 'static,
+    R: Serialize + 'static,
+    F: Fn(&mut T, C) -> R + Copy + Send + Sync + 'static,
+{
+    let mut done = || -> std::result::Result<(), Fault> {
+        let value = value
+            .downcast_mut::<T>()
+            .ok_or_else(|| Fault::Refused("a function for an object of another type".to_owned()))?;
+        let context = decode(input)?;
+        encode(&lend::lent::<F>()(value, context), output)
+    };
+    match done() {
+        Ok(()) => VALUE,
+        Err(fault) => {
+            output.clear();
+            // Numbers and texts: it cannot fail.
+            let _ = codec::encode(&fault, output);
+            FAULT
+        }
+    }
+}
+
+impl Handle {
+    fn call<A, R>(&self, method: u32, name: &str, argument: &A) -> Result<R>
+    where
+        A: Serialize + 'static,
+        R: DeserializeOwned + 'static,
+    {
+        match &self.place {
+            Place::Linked(link) => self.current(link)?.call(self.object, method, name, argument),
+            Place::Here(server) => {
+                let entry = server.registry.find(self.object).ok_or(ManagerError::NoObject)?;
+                let _context = context::enter(Context::Serving { server: server.clone(), session: None });
+                let (mut input, mut output) = (Vec::new(), Vec::new());
+                encode(argument, &mut input).map_err(|fault| fault.explain(name))?;
+                let caller = Caller::local(server, &server.own, &entry);
+                let called = entry.object.call(method, &caller, &input, &mut output);
+                called.and_then(|()| decode(&output)).map_err(|fault| fault.explain(name))
+            }
+        }
+    }
+
+    fn run<C, R>(&self, function: u64, context: &C) -> Result<R>
+    where
+        C: Serialize + 'static,
+        R: DeserializeOwned + 'static,
+    {
+        match &self.place {
+            Place::Linked(link) => {
+                let link = self.current(link)?;
+                link.needs_same_build()?;
+                let input = {
+                    let _context = context::enter(Context::Calling(link.clone()));
+                    let mut input = Vec::new();
+                    if codec::with_plain(context, |bytes| input.extend_from_slice(bytes)).is_none() {
+                        codec::encode(context, &mut input).map_err(ManagerError::Encode)?;
+                    }
+                    input
+                };
+                link.ask(&Request::Run { object: self.object, function, input })
+            }
+            Place::Here(_) => {
+                Err(ManagerError::Refused("the server's own objects cannot lend each other".to_owned()))
+            }
+        }
+    }
+
+    fn publish(&self, name: &str) -> Result<()> {
+        match &self.place {
+            Place::Linked(link) => {
+                self.current(link)?.ask(&Request::Publish { object: self.object, name: name.to_owned() })
+            }
+            Place::Here(_) => Err(ManagerError::Refused("names are given by clients".to_owned())),
+        }
+    }
+
+    /// The link of this process: in a forked child that is not the one of its parent.
+    fn current(&self, link: &Arc<Link>) -> Result<Arc<Link>> {
+        if link.generation == generation() {
+            return Ok(link.clone());
+        }
+        let own = Link::open(&link.door, Some(link.server))?;
+        own.adopt_copy(self.object)?;
+        Ok(own)
+    }
+
+    fn encoded(&self) -> Result<Encoded> {
+        match (&self.place, context::current()) {
+            (Place::Linked(link), Context::Calling(own)) if own.server == link.server => {
+                // Whoever calls has it until the reply; a forked child counts it itself.
+                self.current(link)?;
+                Ok(Encoded::Known(self.object))
+            }
+            (Place::Linked(link), _) => {
+                let link = self.current(link)?;
+                let ticket = link.ask(&Request::Ticket { object: self.object })?;
+                let (server, door) = (link.server, link.door.clone());
+                Ok(Encoded::Far { server, door, object: self.object, ticket })
+            }
+            (Place::Here(server), Context::Serving { session: Some(session), .. }) => {
+                server.registry.hold(self.object).ok_or(ManagerError::NoObject)?;
+                session.add(self.object);
+                Ok(Encoded::Known(self.object))
+            }
+            (Place::Here(server), _) => {
+                let ticket =
+                    server.registry.ticket(&server.own, self.object).map_err(|fault| fault.explain(""))?;
+                let (id, door) = (server.id, server.door.clone());
+                Ok(Encoded::Far { server: id, door, object: self.object, ticket })
+            }
+        }
+    }
+
+    fn decoded(encoded: Encoded) -> Result<Handle> {
+        match (encoded, context::current()) {
+            (Encoded::Known(object), Context::Calling(link)) => {
+                Ok(Handle { object, place: Place::Linked(link) })
+            }
+            (Encoded::Known(object), Context::Serving { server, session: Some(session) }) => {
+                if !session.has(object) {
+                    return Err(ManagerError::NoObject);
+                }
+                server.registry.hold(object).ok_or(ManagerError::NoObject)?;
+                Ok(Handle { object, place: Place::Here(server) })
+            }
+            (Encoded::Known(_), _) => Err(ManagerError::NoServer),
+            (Encoded::Far { server: id, object, ticket, .. }, Context::Serving { server, .. })
+                if server.id == id =>
+            {
+                if !(ticket != 0 && server.registry.redeem(ticket, object)) {
+                    server.registry.hold(object).ok_or(ManagerError::NoObject)?;
+                }
+                Ok(Handle { object, place: Place::Here(server) })
+            }
+            (Encoded::Far { server, door, object, ticket }, _) => {
+                let link = Link::open(&door, Some(server))?;
+                let () = link.ask(&Request::Adopt { object, ticket })?;
+                Ok(Handle { object, place: Place::Linked(link) })
+            }
+        }
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        match &self.place {
+            // A forked child has not counted its copy.
+            Place::Linked(link) if link.generation != generation() => {}
+            // If the server is gone, so is the object.
+            Place::Linked(link) => drop(link.ask::<()>(&Request::Release { object: self.object })),
+            Place::Here(server) => server.registry.release(self.object),
+        }
+    }
+}
+
+impl<T> Clone for Proxy<T> {
+    fn clone(&self) -> Proxy<T> {
+        Proxy { handle: self.handle.clone(), _type: PhantomData }
+    }
+}
+
+/// Whether both are of the same object.
+impl<T> PartialEq for Proxy<T> {
+    fn eq(&self, other: &Proxy<T>) -> bool {
+        let server = |handle: &Handle| match &handle.place {
+            Place::Linked(link) => link.server,
+            Place::Here(server) => server.id,
+        };
+        self.handle.object == other.handle.object && server(&self.handle) == server(&other.handle)
+    }
+}
+
+impl<T> Eq for Proxy<T> {}
+
+impl<T> Serialize for Proxy<T> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.handle.encoded().map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl<'de, T: 'static> Deserialize<'de> for Proxy<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Proxy<T>, D::Error> {
+        let encoded = Encoded::deserialize(deserializer)?;
+        Handle::decoded(encoded).map(Proxy::of).map_err(D::Error::custom)
+    }
+}
+
+impl<T> fmt::Debug for Proxy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("of", &std::any::type_name::<T>())
+            .field("object", &self.handle.object)
+            .finish_non_exhaustive()
+    }
+}

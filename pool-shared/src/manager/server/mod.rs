@@ -1,0 +1,96 @@
+//! The server: what owns the objects.
+//!
+//! | | |
+//! |---|---|
+//! | `registry.rs` | the objects, counted; names; tickets |
+//! | `session.rs` | a client process, and what it has of each object |
+//! | `serve.rs` | a channel's thread: greeting, calls, replies |
+//! | `admit.rs` | the main thread: who comes, and who has gone |
+//! | `object.rs` | an object behind its own lock, or one that waits by itself |
+//! | `monitor.rs` | waiting for an object to change |
+
+mod admit;
+mod monitor;
+mod object;
+mod registry;
+mod serve;
+mod session;
+
+use std::sync::atomic::{AtomicBool, AtomicUsize};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use pool_ipc::exit::random;
+use pool_ipc::marked::build;
+use pool_ipc::watch::Watch;
+use serde::{Deserialize, Serialize};
+
+pub(crate) use admit::{Orders, run};
+#[allow(unused_imports, reason = "for the objects that wait")]
+pub(crate) use monitor::Monitor;
+pub(crate) use object::{Apart, Guarded, Object};
+pub(crate) use registry::Registry;
+pub(crate) use serve::{Caller, Maker};
+pub(crate) use session::Session;
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) id: u128,
+    /// The door for processes of the same user.
+    pub(crate) door: String,
+    pub(crate) build: u64,
+    pub(crate) limits: Limits,
+    pub(crate) registry: Registry,
+    pub(crate) connections: AtomicUsize,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) watch: Watch,
+    /// For what the server's own objects have of each other.
+    pub(crate) own: Arc<Session>,
+    waiting: Mutex<admit::Channels>,
+}
+
+/// What a server allows.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Limits {
+    /// The longest message, in bytes.
+    pub(crate) message: u64,
+    /// How many channels there may be at a time.
+    pub(crate) connections: usize,
+    /// How long a client may take until it may call.
+    pub(crate) handshake: Duration,
+}
+
+impl Server {
+    fn new(door: String, limits: Limits) -> std::io::Result<Arc<Server>> {
+        Ok(Arc::new(Server {
+            id: u128::from_ne_bytes(random()?),
+            door,
+            build: build()?,
+            limits,
+            registry: Registry::new(),
+            connections: AtomicUsize::new(0),
+            stopping: AtomicBool::new(false),
+            watch: Watch::new()?,
+            own: Arc::new(Session::new(0)),
+            waiting: Mutex::default(),
+        }))
+    }
+}
+
+/// How a server is, as [`Manager::status`](super::Manager::status) says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ServerStatus {
+    /// How many objects it has.
+    pub objects: usize,
+    /// How many client processes there are.
+    pub sessions: usize,
+    /// How many channels they have: one for each thread that calls at the same time.
+    pub channels: usize,
+    /// How many proxies are on their way to somebody.
+    pub tickets: usize,
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,347 @@
+//! A channel's thread: it greets, and then takes one call after the other.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering::*};
+use std::sync::{Arc, Mutex};
+
+use pool_core::{codec, panics};
+use pool_ipc::marked::Marked;
+
+use super::registry::Entry;
+use super::{Object, Server, Session, lock};
+use crate::connection::Secret;
+use crate::manager::channel::Channel;
+use crate::manager::context::{self, Context};
+use crate::manager::error::Fault;
+use crate::manager::lane::{Closer, Lane, Side};
+use crate::manager::method::encode;
+use crate::manager::wire::{CALL, FAULT, Head, Hello, LaneMemory, REPLY, Request, SERVER, VALUE, Welcome};
+
+/// What a marked function that makes an object fills.
+pub(crate) type Maker = Option<Box<dyn Object>>;
+
+/// A channel as others of the server see it.
+pub(crate) struct Member {
+    pub(super) token: u64,
+    /// Nobody wants its answers any more.
+    gone: AtomicBool,
+    /// What its call waits for.
+    blocked: Mutex<Option<Arc<Entry>>>,
+    /// Wakes it if it waits for a call.
+    closer: Option<Closer>,
+    /// The socket, if it is to be watched while a call waits: its thread does not read from it then.
+    socket: Option<OwnedFd>,
+}
+
+impl Member {
+    /// Its client is gone: it is not to wait any more, for whatever it waits.
+    pub(super) fn dismiss(&self) {
+        // ORDERING: before the look at what blocks it; pairs with `Caller::is_unwanted`.
+        self.gone.store(true, SeqCst);
+        let blocked = lock(&self.blocked).clone();
+        if let Some(entry) = blocked {
+            entry.object.wake();
+        }
+        if let Some(closer) = &self.closer {
+            closer.close();
+        }
+    }
+}
+
+/// Who calls a method.
+pub(crate) struct Caller<'a> {
+    pub(crate) server: &'a Arc<Server>,
+    pub(crate) session: &'a Arc<Session>,
+    /// Which of its threads.
+    pub(crate) thread: u32,
+    entry: &'a Arc<Entry>,
+    /// `None`: the server itself.
+    member: Option<&'a Arc<Member>>,
+}
+
+impl<'a> Caller<'a> {
+    /// The server itself, on behalf of one of its objects.
+    pub(crate) fn local(
+        server: &'a Arc<Server>,
+        session: &'a Arc<Session>,
+        entry: &'a Arc<Entry>,
+    ) -> Caller<'a> {
+        Caller { server, session, thread: context::this_thread(), entry, member: None }
+    }
+
+    /// Whether nobody wants the answer any more.
+    pub(crate) fn is_unwanted(&self) -> bool {
+        // ORDERING: see `Member::dismiss`.
+        self.member.is_some_and(|member| member.gone.load(SeqCst)) || self.server.stopping.load(SeqCst)
+    }
+
+    /// Says that this call waits for its object, until the guard is dropped.
+    pub(super) fn blocked(&self) -> impl Drop {
+        struct Blocked<'a>(&'a Arc<Server>, Option<&'a Arc<Member>>);
+        impl Drop for Blocked<'_> {
+            fn drop(&mut self) {
+                let Some(member) = self.1 else { return };
+                *lock(&member.blocked) = None;
+                if let Some(socket) = &member.socket {
+                    self.0.watch.remove(socket.as_fd());
+                }
+            }
+        }
+        if let Some(member) = self.member {
+            *lock(&member.blocked) = Some(self.entry.clone());
+            if let Some(socket) = &member.socket {
+                // Without it the wait ends when the object changes, or never.
+                let _ = self.server.watch.add(socket.as_fd(), member.token);
+            }
+        }
+        Blocked(self.server, self.member)
+    }
+}
+
+/// Serves whoever is at the other end of `socket`, until it goes.
+pub(super) fn serve(server: &Arc<Server>, socket: OwnedFd, secret: Option<&Secret>) {
+    // Whoever was not let in has been told why, or is gone.
+    let Ok(Some((channel, session))) = greet(server, socket, secret) else { return };
+    let member = server.join(&channel);
+    if let Ok(member) = &member {
+        let _context =
+            context::enter(Context::Serving { server: server.clone(), session: Some(session.clone()) });
+        Serving { server, session: &session, member, recent: None, is_last: false }.run(channel);
+        server.part(member);
+    }
+    server.registry.leave(&session);
+}
+
+/// Lets a client in: shows the key, if one is wanted, and answers its greeting.
+fn greet(
+    server: &Arc<Server>,
+    socket: OwnedFd,
+    secret: Option<&Secret>,
+) -> io::Result<Option<(Channel, Arc<Session>)>> {
+    if let Some(secret) = secret
+        && secret.receive(socket.as_fd()).is_err()
+    {
+        return Ok(None);
+    }
+    let pause = server.limits.handshake;
+    let mut channel = Channel::new(socket, Side::Server)?;
+    let refuse = |channel: &Channel, why: String| {
+        let refusal: Result<Welcome, String> = Err(why);
+        let _ = channel.greet(&refusal, pause);
+        Ok(None)
+    };
+    let hello = match channel.greeting::<Hello>(pause) {
+        Ok(Ok(hello)) => hello,
+        Ok(Err(Some(version))) => return refuse(&channel, format!("a client of version {version}")),
+        Ok(Err(None)) => return refuse(&channel, "a client of something else".to_owned()),
+        Err(_) => return Ok(None),
+    };
+    let lane = match hello.lane.filter(|_| channel.is_local()) {
+        Some(LaneMemory(block)) => Some(Lane::new(block, Side::Server)?),
+        None => None,
+    };
+    let session = match server.registry.enter(hello.session) {
+        Ok(session) => session,
+        Err(fault) => return refuse(&channel, fault.explain("").to_string()),
+    };
+    let welcome: Result<Welcome, String> = Ok(Welcome {
+        server: server.id,
+        session: session.id,
+        build: server.build,
+        door: server.door.clone(),
+        limit: server.limits.message,
+    });
+    if channel.greet(&welcome, pause).is_err() {
+        server.registry.leave(&session);
+        return Ok(None);
+    }
+    channel.go_on(lane, server.limits.message);
+    Ok(Some((channel, session)))
+}
+
+impl Member {
+    pub(super) fn new(token: u64, channel: &Channel) -> io::Result<Member> {
+        let closer = channel.closer();
+        let socket = channel.as_fd().try_clone_to_owned()?;
+        Ok(Member {
+            token,
+            gone: AtomicBool::new(false),
+            blocked: Mutex::new(None),
+            closer,
+            socket: Some(socket),
+        })
+    }
+
+    /// Whether its socket says nothing but that its client is gone.
+    pub(super) fn has_lane(&self) -> bool {
+        self.closer.is_some()
+    }
+
+    pub(super) fn socket(&self) -> Option<&OwnedFd> {
+        self.socket.as_ref()
+    }
+}
+
+/// A channel's thread at work.
+struct Serving<'a> {
+    server: &'a Arc<Server>,
+    session: &'a Arc<Session>,
+    member: &'a Arc<Member>,
+    /// The object of the last call, and the session's epoch then.
+    recent: Option<(u64, Arc<Entry>)>,
+    /// The server is to end when this call has been answered.
+    is_last: bool,
+}
+
+impl Serving<'_> {
+    fn run(&mut self, mut channel: Channel) {
+        let limit = usize::try_from(self.server.limits.message).unwrap_or(usize::MAX);
+        let (mut call, mut reply) = (Vec::new(), Vec::new());
+        loop {
+            const KEEP: usize = 1 << 20;
+            for buffer in [&mut call, &mut reply] {
+                buffer.clear();
+                buffer.shrink_to(KEEP);
+            }
+            if channel.receive(&mut call, limit).is_err() || self.member.gone.load(SeqCst) {
+                return;
+            }
+            self.answer(&call, &mut reply);
+            if reply.len() > limit {
+                let too_long = Fault::TooLong(reply.len() as u64);
+                fail(too_long, &mut reply);
+            }
+            let sent = channel.send(&reply);
+            if self.is_last {
+                // With the main thread all others end: not before whoever asked has the answer.
+                self.server.stop();
+            }
+            if sent.is_err() || self.server.stopping.load(SeqCst) {
+                return;
+            }
+        }
+    }
+
+    fn answer(&mut self, call: &[u8], reply: &mut Vec<u8>) {
+        reply.extend_from_slice(&VALUE.to_le_bytes());
+        let done = match Head::read(call) {
+            Some((head, input)) if head.object == SERVER => self.control(input, reply),
+            Some((head, input)) => self.call(head, input, reply),
+            None => Err(Fault::Refused(format!("a call of fewer than {CALL} bytes"))),
+        };
+        if let Err(fault) = done {
+            fail(fault, reply);
+        }
+    }
+
+    fn call(&mut self, head: Head, input: &[u8], reply: &mut Vec<u8>) -> Result<(), Fault> {
+        let epoch = self.session.epoch();
+        if !self.recent.as_ref().is_some_and(|(then, entry)| *then == epoch && entry.number == head.object) {
+            self.recent = None;
+            self.recent = Some((epoch, self.entry(head.object)?));
+        }
+        let Some((_, entry)) = &self.recent else { return Err(Fault::NoObject) };
+        let (server, session, member) = (self.server, self.session, Some(self.member));
+        let caller = Caller { server, session, thread: head.thread, entry, member };
+        entry.object.call(head.method, &caller, input, reply)
+    }
+
+    /// An object that the session has a proxy of.
+    fn entry(&self, object: u64) -> Result<Arc<Entry>, Fault> {
+        let own = self.session.has(object);
+        own.then(|| self.server.registry.find(object)).flatten().ok_or(Fault::NoObject)
+    }
+
+    /// What is asked of the server itself.
+    fn control(&mut self, input: &[u8], reply: &mut Vec<u8>) -> Result<(), Fault> {
+        let registry = &self.server.registry;
+        let request = codec::decode(input)
+            .map_err(|error| Fault::Refused(format!("a request that is none: {error}")))?;
+        // The object of the last call may go.
+        self.recent = None;
+        match request {
+            Request::Create { maker, input } => {
+                let maker = Marked::find(maker).ok_or(Fault::OtherBuild)?;
+                encode(&self.make(maker, &input)?, reply)
+            }
+            Request::CreateNamed { name, input } => {
+                let maker = registry.registered(&name).ok_or(Fault::NotFound(name))?;
+                encode(&self.make(maker, &input)?, reply)
+            }
+            Request::Run { object, function, input } => {
+                let entry = self.entry(object)?;
+                let marked = Marked::find(function).ok_or(Fault::OtherBuild)?;
+                let mut status = FAULT;
+                let run = || entry.object.with(&mut |value| status = marked.function()(value, &input, reply));
+                panics::catch(run)??;
+                if status == VALUE { Ok(()) } else { Err(failed(reply)) }
+            }
+            Request::Adopt { object, ticket } => {
+                if !(ticket != 0 && registry.redeem(ticket, object)) {
+                    registry.hold(object).ok_or(Fault::NoObject)?;
+                }
+                self.session.add(object);
+                encode(&(), reply)
+            }
+            Request::Release { object } => {
+                let last = self.session.remove(object).ok_or(Fault::NoObject)?;
+                if last && let Some(entry) = registry.find(object) {
+                    entry.object.forget(self.session.id);
+                }
+                registry.release(object);
+                encode(&(), reply)
+            }
+            Request::Ticket { object } => {
+                self.entry(object)?;
+                encode(&registry.ticket(self.session, object)?, reply)
+            }
+            Request::Publish { object, name } => {
+                self.entry(object)?;
+                encode(&registry.publish(object, name)?, reply)
+            }
+            Request::Withdraw { name } => encode(&registry.withdraw(&name), reply),
+            Request::Find { name } => {
+                let entry = registry.published(&name).ok_or(Fault::NotFound(name))?;
+                self.session.add(entry.number);
+                encode(&(entry.number, entry.object.type_name().to_owned()), reply)
+            }
+            Request::Shutdown => {
+                self.is_last = true;
+                encode(&(), reply)
+            }
+            Request::Status => {
+                // ORDERING: a number that stands for itself.
+                encode(&registry.status(self.server.connections.load(Relaxed)), reply)
+            }
+        }
+    }
+
+    /// A new object, with one proxy of this session.
+    fn make(&self, maker: &Marked, input: &[u8]) -> Result<u64, Fault> {
+        let (mut made, mut output): (Maker, _) = (None, Vec::new());
+        if panics::catch(|| maker.function()(&mut made, input, &mut output))? != VALUE {
+            return Err(failed(&output));
+        }
+        let object = made.ok_or(Fault::OtherBuild)?;
+        let number = self.server.registry.insert(object);
+        self.session.add(number);
+        Ok(number)
+    }
+}
+
+/// Makes `reply` that of a fault.
+fn fail(fault: Fault, reply: &mut Vec<u8>) {
+    reply.clear();
+    reply.extend_from_slice(&FAULT.to_le_bytes());
+    // Numbers and texts: it cannot fail.
+    let _ = codec::encode(&fault, reply);
+}
+
+/// The fault that a marked function left in its output.
+fn failed(output: &[u8]) -> Fault {
+    let behind_head = output.get(REPLY.min(output.len())..).unwrap_or_default();
+    codec::decode(output)
+        .or_else(|_| codec::decode(behind_head))
+        .unwrap_or_else(|_| Fault::Refused("a function of another kind".to_owned()))
+}
