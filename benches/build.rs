@@ -3,7 +3,8 @@
 
 use std::process::Command;
 
-const PEERS: [&str; 6] = ["ipc-channel", "procspawn", "rayon", "threadpool", "rusty_pool", "oneshot"];
+const PEERS: [&str; 8] =
+    ["ipc-channel", "procspawn", "rayon", "threadpool", "rusty_pool", "oneshot", "tokio", "smol"];
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

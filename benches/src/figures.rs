@@ -1,6 +1,8 @@
 //! The program: the list of all figures with their bounds, and the command line that picks them.
 
 mod bytes;
+mod executors;
+mod futures;
 mod jobs;
 mod lives;
 mod locks;
@@ -53,6 +55,8 @@ fn all() -> Vec<Figure> {
         memory::figures(),
         pipes::figures(),
         queues::figures(),
+        executors::figures(),
+        futures::figures(),
     ]
     .into_iter()
     .flatten()

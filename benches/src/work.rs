@@ -17,9 +17,18 @@ pub fn increment(x: u64) -> u64 {
 /// Arithmetic that takes about 1 µs once [`calibrate`] has run in this process. Each turn needs
 /// the one before, so neither the optimiser nor the processor can run turns side by side.
 pub fn about_a_microsecond(x: u64) -> u64 {
-    let mut state = x | 1;
     // ORDERING: Relaxed; the word was set before any worker was started and guards nothing.
-    for _ in 0..TURNS.load(Relaxed) {
+    turn(x, TURNS.load(Relaxed))
+}
+
+/// The same without calibration, which a worker process does not know of.
+pub fn five_hundred_turns(x: u64) -> u64 {
+    turn(x, 500)
+}
+
+fn turn(x: u64, turns: u32) -> u64 {
+    let mut state = x | 1;
+    for _ in 0..turns {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
@@ -74,7 +83,7 @@ pub fn echo(
 pub fn mapping(
     items: u64,
     repeats: usize,
-    f: fn(u64) -> u64,
+    f: impl Fn(u64) -> u64,
     mut map_all: impl FnMut() -> Result<Vec<u64>>,
 ) -> impl FnMut() -> Result<Vec<f64>> {
     move || {
