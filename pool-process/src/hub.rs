@@ -131,7 +131,7 @@ impl Hub {
                 let (kept, count) = (post.lane.outstanding(), returned.len());
                 for (ticket, returned) in self.scheduler.tasks(seat).iter_mut().skip(kept).zip(returned) {
                     post.discard(ticket);
-                    ticket.input = returned.input.ok().map(Payload::Heap);
+                    ticket.input = returned.input.ok().map(payload_of);
                 }
                 if count > 0 {
                     self.scheduler.handle(Event::TakenBack { seat, kept, count }, now, &mut self.actions);
@@ -225,7 +225,7 @@ impl Hub {
         let begun = post.lane.in_hand();
         let tickets = self.scheduler.tasks(seat);
         for (ticket, left) in tickets.iter_mut().zip(post.lane.left_over()) {
-            ticket.input = left.input.ok().map(Payload::Heap);
+            ticket.input = left.input.ok().map(payload_of);
         }
         let exit = exit_of(ended, &post);
         let worker = post.worker();
@@ -487,11 +487,15 @@ fn by_worker(text: &str, worker: &Worker) -> String {
     }
 }
 
-fn end_of(reply: Reply, luggage: Option<io::Result<Luggage>>, worker: Option<Box<Worker>>) -> End {
-    let output = match reply.output {
+fn payload_of(output: Output) -> Payload {
+    match output {
         Output::Inline(len, words) => Payload::Inline { len, bytes: Short::from_words(words) },
         Output::Heap(bytes) => Payload::Heap(bytes),
-    };
+    }
+}
+
+fn end_of(reply: Reply, luggage: Option<io::Result<Luggage>>, worker: Option<Box<Worker>>) -> End {
+    let output = payload_of(reply.output);
     let text = match reply.status {
         REFUSED => format!("in the worker: {}", String::from_utf8_lossy(output.as_slice())),
         NO_ROOM => "there is not enough memory for the result".to_owned(),

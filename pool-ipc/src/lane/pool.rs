@@ -50,7 +50,7 @@ pub struct Reply {
     pub accompanied: bool,
 }
 
-/// The bytes of a reply.
+/// The bytes of a reply, or of a request that came back.
 #[derive(Debug)]
 pub enum Output {
     /// Few, without an allocation: how many, and the bytes, in words of this machine's order.
@@ -65,7 +65,7 @@ pub struct Returned {
     /// Its first argument.
     pub word: u32,
     /// Its third argument again; the others the sender has. It can fail for want of memory.
-    pub input: io::Result<Vec<u8>>,
+    pub input: io::Result<Output>,
 }
 
 /// The worker wrote something that no honest worker writes, or its reply could not be taken in.
@@ -366,11 +366,10 @@ impl PoolLane {
         // SAFETY: in bounds, written by `send`, and nobody else can write it.
         let slot = unsafe { self.slot(number).read() };
         let input = if slot.flags & IN_ARENA == 0 {
-            let bytes = slot.place.iter().flat_map(|word| word.to_ne_bytes());
-            Ok(bytes.take(slot.len as usize).collect())
+            Ok(Output::Inline(slot.len as u8, slot.place))
         } else {
             // Written by us, so the length has memory behind it.
-            self.requests.read(slot.place[0] + slot.place[1], slot.len)
+            self.requests.read(slot.place[0] + slot.place[1], slot.len).map(Output::Heap)
         };
         Returned { word: slot.word, input }
     }

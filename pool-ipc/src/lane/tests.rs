@@ -45,16 +45,19 @@ fn bytes_of(words: &[u64]) -> Vec<u8> {
     words.iter().flat_map(|word| word.to_ne_bytes()).collect()
 }
 
+fn bytes(output: Output) -> Vec<u8> {
+    match output {
+        Output::Inline(len, words) => bytes_of(&words)[..len.into()].to_vec(),
+        Output::Heap(bytes) => bytes,
+    }
+}
+
 /// The next reply, when it comes.
 fn reply(lane: &mut PoolLane) -> (u32, Vec<u8>) {
     loop {
         if let Some(reply) = lane.receive() {
             let reply = reply.unwrap();
-            let output = match reply.output {
-                Output::Inline(len, words) => bytes_of(&words)[..len.into()].to_vec(),
-                Output::Heap(bytes) => bytes,
-            };
-            return (reply.status, output);
+            return (reply.status, bytes(reply.output));
         }
         thread::yield_now();
     }
@@ -109,7 +112,7 @@ fn what_was_not_begun_comes_back_in_order() {
     turns.send(1).unwrap();
     assert_eq!(reply(&mut lane).1, b"zero");
     let returned: Vec<Vec<u8>> =
-        lane.take_back().into_iter().map(|returned| returned.input.unwrap()).collect();
+        lane.take_back().into_iter().map(|returned| bytes(returned.input.unwrap())).collect();
     assert_eq!(returned, [b"one".to_vec(), large, b"three".to_vec()]);
     assert_eq!(lane.outstanding(), 0);
     // The slots are used again.
@@ -133,7 +136,7 @@ fn taking_back_beside_a_busy_worker_loses_and_doubles_nothing() {
         }
         lane.flush();
         for returned in lane.take_back() {
-            waiting.push(u32::from_le_bytes(returned.input.unwrap().try_into().unwrap()));
+            waiting.push(u32::from_le_bytes(bytes(returned.input.unwrap()).try_into().unwrap()));
         }
         while let Some(reply) = lane.receive() {
             let Output::Inline(4, words) = reply.unwrap().output else { panic!("not a number") };
