@@ -108,6 +108,10 @@ impl Event {
             }
             std::hint::spin_loop();
         }
+        // Who only looks leaves nothing.
+        if deadline.is_some_and(|deadline| deadline <= Instant::now()) {
+            return self.is_set();
+        }
         let waker = unparker();
         loop {
             let Some(id) = self.register(&waker) else { return true };
