@@ -1,11 +1,13 @@
 //! The executor over a pool of threads.
 
+use std::time::Duration;
+
 use pool_core::{Message, Result, TaskFn};
 use pool_thread::{ThreadPool, ThreadPoolBuilder};
 
 use crate::executor::Executor;
 
-/// An [`Executor`] over threads. All of them are started with it.
+/// An [`Executor`] over threads. One is started with it, the others when a task comes and none is free for it.
 ///
 /// ```
 /// use pool_futures::ThreadPoolExecutor;
@@ -17,7 +19,7 @@ use crate::executor::Executor;
 pub type ThreadPoolExecutor = Executor<ThreadPool>;
 
 impl Executor<ThreadPool> {
-    /// An executor over `max_workers` threads.
+    /// An executor over up to `max_workers` threads.
     ///
     /// # Errors
     /// [`InvalidArgument`](pool_core::ErrorKind::InvalidArgument) for 0, [`Os`](pool_core::ErrorKind::Os) when
@@ -36,10 +38,11 @@ impl Executor<ThreadPool> {
 #[derive(Debug, Clone, Default)]
 pub struct ThreadPoolExecutorBuilder {
     pool: ThreadPoolBuilder,
+    idle_timeout: Option<Duration>,
 }
 
 impl ThreadPoolExecutorBuilder {
-    /// How many threads. Default: one per core that this process may use, where Python has `min(32, cores + 4)`:
+    /// How many threads there are at most. Default: one per core that this process may use, where Python has `min(32, cores + 4)`:
     /// for tasks that wait rather than compute, ask for more.
     pub fn max_workers(mut self, workers: usize) -> ThreadPoolExecutorBuilder {
         self.pool = self.pool.workers(workers);
@@ -64,11 +67,19 @@ impl ThreadPoolExecutorBuilder {
         self
     }
 
+    /// A thread that has had nothing to do for this long leaves, down to the last one. Default: they stay.
+    pub fn idle_timeout(mut self, after: Duration) -> ThreadPoolExecutorBuilder {
+        self.idle_timeout = Some(after);
+        self
+    }
+
     /// Starts the executor.
     ///
     /// # Errors
     /// As [`ThreadPoolExecutor::new`](Executor::<ThreadPool>::new).
     pub fn build(self) -> Result<ThreadPoolExecutor> {
-        Ok(Executor::over(self.pool.build()?))
+        // Threads that may leave are started as there is work; these never leave unless that was asked.
+        let idle = self.idle_timeout.unwrap_or(Duration::MAX);
+        Ok(Executor::over(self.pool.idle_timeout(idle).build()?))
     }
 }

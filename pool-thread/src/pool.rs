@@ -66,6 +66,7 @@ impl ThreadPool {
 pub struct ThreadPoolBuilder {
     settings: Settings,
     initializer: Option<SharedInitializer>,
+    idle_timeout: Option<Duration>,
 }
 
 impl ThreadPoolBuilder {
@@ -108,6 +109,25 @@ impl ThreadPoolBuilder {
         self
     }
 
+    /// Threads come on demand: one is started with the pool, the others when a task comes and none of those that
+    /// are there is free for it. One that has had nothing to do for so long leaves, down to the last one;
+    /// [`Duration::MAX`] is never. When the system refuses a thread, those that are there do the work. Default: all
+    /// are started with the pool, and stay.
+    ///
+    /// ```
+    /// use pool_core::Pool;
+    /// use pool_thread::ThreadPool;
+    /// use std::time::Duration;
+    ///
+    /// let pool = ThreadPool::builder().workers(64).idle_timeout(Duration::from_secs(10)).build()?;
+    /// assert_eq!(pool.apply(|x: u64| x + 1, 1)?, 2);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    pub fn idle_timeout(mut self, after: Duration) -> ThreadPoolBuilder {
+        self.idle_timeout = Some(after);
+        self
+    }
+
     /// Starts the pool.
     ///
     /// # Errors
@@ -116,7 +136,7 @@ impl ThreadPoolBuilder {
         static COUNT: AtomicUsize = AtomicUsize::new(0);
         let workers = self.settings.count()?;
         let name = self.settings.name("ThreadPool", &COUNT)?;
-        let shared = Shared::start(workers, name, self.initializer)?;
+        let shared = Shared::start(workers, name, self.initializer, self.idle_timeout)?;
         let backend = SeamOf(shared.clone());
         Ok(ThreadPool { shared, backend })
     }

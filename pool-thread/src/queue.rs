@@ -38,6 +38,7 @@ use std::time::{Duration, Instant};
 
 use crate::sync::{AtomicBool, AtomicUsize, Line, Mutex, Ordering::*, Thread, lock, thread};
 
+mod demand;
 #[cfg(all(test, loom))]
 mod model;
 #[cfg(all(test, not(loom)))]
@@ -71,7 +72,14 @@ struct Inbox<T> {
 
 /// What the workers are at. All is written before a look under the inbox's lock, or is a hint.
 struct Crew {
+    /// How many threads there are, or are coming.
     workers: AtomicUsize,
+    /// Of a queue whose threads come on demand: how many there may be; otherwise 0.
+    most: AtomicUsize,
+    /// Threads that were claimed on demand and are not here yet.
+    coming: AtomicUsize,
+    /// On demand: after how long without a task a thread leaves.
+    leave_after: Option<Duration>,
     /// How many threads are too many: whoever comes for a task leaves instead. Grows under the inbox's lock.
     surplus: AtomicUsize,
     /// Threads that look for work, or have been woken to.
@@ -112,6 +120,8 @@ pub(crate) struct Tempo {
     count: u32,
     /// The last ones took long.
     slow: bool,
+    /// It had to wait for the last one.
+    waited: bool,
 }
 
 /// So many tasks in a row are timed together.
@@ -124,6 +134,9 @@ impl<T> Queue<T> {
             outbox: Line(Deque::of(VecDeque::new())),
             crew: Line(Crew {
                 workers: AtomicUsize::new(workers),
+                most: AtomicUsize::new(0),
+                coming: AtomicUsize::new(0),
+                leave_after: None,
                 surplus: AtomicUsize::new(0),
                 searching: AtomicUsize::new(0),
                 short: AtomicUsize::new(0),
@@ -172,7 +185,8 @@ impl<T> Queue<T> {
     /// many.
     #[inline]
     pub(crate) fn pop(&self, tempo: &mut Tempo) -> Option<T> {
-        if self.crew.takes_leave() {
+        tempo.waited = false;
+        if self.takes_leave() {
             return None;
         }
         if self.outbox.count.load(Relaxed) == 0 && self.flowing.load(Relaxed) {
@@ -216,20 +230,28 @@ impl<T> Queue<T> {
 
     fn wait_and_pop(&self, tempo: &mut Tempo) -> Option<T> {
         // One that searches is enough to find what comes.
-        let mut search = self.crew.searching.fetch_add(1, Relaxed) == 0;
+        let search = self.crew.searching.fetch_add(1, Relaxed) == 0;
+        self.wait_counted(search, tempo)
+    }
+
+    /// Of a thread that is counted as searching, and does search or not.
+    fn wait_counted(&self, mut search: bool, tempo: &mut Tempo) -> Option<T> {
         loop {
             let mut found = if search { self.search() } else { None };
             let closed = found.is_none() && self.crew.closed.load(Relaxed);
             if closed {
                 found = self.take();
             }
-            if found.is_some() || closed || self.crew.takes_leave() {
+            if found.is_some() || closed || self.takes_leave() {
                 self.end_search();
                 self.note_tempo(tempo);
+                tempo.waited = true;
                 return found;
             }
             *tempo = Tempo::default();
-            self.sleep();
+            if !self.sleep() {
+                return None;
+            }
             search = true;
         }
     }
@@ -279,22 +301,30 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Sleeps until woken, or there is something to do.
-    fn sleep(&self) {
+    /// Sleeps until woken, or there is something to do; `false`: there was nothing for so long that this thread
+    /// has left.
+    fn sleep(&self) -> bool {
         let me = thread::current();
         self.crew.lie_down(&me);
+        let mut deadline = self.crew.leave_after.and_then(|after| Instant::now().checked_add(after));
         loop {
             if self.crew.takes_guard(&me) {
                 if self.stand_guard() {
-                    return self.crew.get_up(&me);
+                    self.crew.get_up(&me);
+                    return true;
                 }
             } else if self.look_again().is_some() {
-                return self.crew.get_up(&me);
-            } else {
-                thread::park();
+                self.crew.get_up(&me);
+                return true;
+            } else if !park_until(deadline) {
+                if self.leaves_idle(&me) {
+                    return false;
+                }
+                // It is the last one, which stays; or it has something to do, as it will see.
+                deadline = None;
             }
             if !self.crew.lies(&me) {
-                return; // Woken for work.
+                return true; // Woken for work.
             }
         }
     }
@@ -347,6 +377,23 @@ impl<T> Queue<T> {
         self.crew.wake_all();
     }
 
+    /// Whether this thread is one too many. It is, once: it has to leave then.
+    #[inline]
+    fn takes_leave(&self) -> bool {
+        self.crew.has_surplus() && self.takes_leave_indeed()
+    }
+
+    #[cold]
+    fn takes_leave_indeed(&self) -> bool {
+        // Under the lock, so that whoever sets how many there may be sees both counts as they belong together.
+        let _inbox = lock(&self.inbox.tasks);
+        let taken = self.crew.shrink_surplus();
+        if taken {
+            self.crew.workers.fetch_sub(1, Relaxed);
+        }
+        taken
+    }
+
     /// Makes room for `threads` more; returns how many of them are to be started, because they are not
     /// among those that were sent away and have not left.
     pub(crate) fn make_room(&self, threads: usize) -> usize {
@@ -396,17 +443,6 @@ impl Crew {
 
     fn shrink_surplus(&self) -> bool {
         self.surplus.fetch_update(Relaxed, Relaxed, |surplus| surplus.checked_sub(1)).is_ok()
-    }
-
-    /// Whether this thread is one too many. It is, once: it has to leave then.
-    #[inline]
-    fn takes_leave(&self) -> bool {
-        // What a thread that leaves has done is known by its join; these are counts.
-        let taken = self.has_surplus() && self.shrink_surplus();
-        if taken {
-            self.workers.fetch_sub(1, Relaxed);
-        }
-        taken
     }
 
     #[cold]
@@ -534,6 +570,12 @@ fn park_for_a_round() {
     std::thread::park_timeout(ROUND);
 }
 
+/// `false`: the deadline has passed.
+#[cfg(not(loom))]
+fn park_until(deadline: Option<Instant>) -> bool {
+    pool_core::park_until(deadline)
+}
+
 /// Models know no time: a search is one look.
 #[cfg(loom)]
 struct Patience;
@@ -553,4 +595,14 @@ impl Patience {
 #[cfg(loom)]
 fn park_for_a_round() {
     thread::yield_now();
+}
+
+/// Models know no time: a deadline is over when the others have done something.
+#[cfg(loom)]
+fn park_until(deadline: Option<Instant>) -> bool {
+    match deadline {
+        None => thread::park(),
+        Some(_) => thread::yield_now(),
+    }
+    deadline.is_none()
 }

@@ -32,6 +32,8 @@ pub(crate) struct Shared {
     /// How many threads are wanted.
     workers: Mutex<usize>,
     pub(crate) queue: Queue<Task>,
+    /// Threads come when there is work for them.
+    on_demand: bool,
     /// `close` or `terminate` was called.
     closed: AtomicBool,
     terminating: AtomicBool,
@@ -46,6 +48,15 @@ pub(crate) struct Shared {
     callbacks: Arc<Callbacks>,
 }
 
+/// How the queue knows of a thread that comes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Coming {
+    /// It was there from the start, or takes the place of another.
+    Counted,
+    /// It was claimed on demand.
+    Claimed,
+}
+
 /// The threads of the pool.
 #[derive(Default)]
 struct Crew {
@@ -57,16 +68,22 @@ struct Crew {
 }
 
 impl Shared {
+    /// `leave_after`: threads come on demand, and leave when they had nothing to do for so long.
     pub(crate) fn start(
         workers: usize,
         name: String,
         initializer: Option<SharedInitializer>,
+        leave_after: Option<Duration>,
     ) -> Result<Arc<Shared>> {
         let shared = Arc::new_cyclic(|this| Shared {
             this: this.clone(),
             name,
             workers: Mutex::new(workers),
-            queue: Queue::new(workers),
+            queue: match leave_after {
+                Some(after) => Queue::on_demand(workers, after),
+                None => Queue::new(workers),
+            },
+            on_demand: leave_after.is_some(),
             closed: AtomicBool::new(false),
             terminating: AtomicBool::new(false),
             initializer,
@@ -76,8 +93,12 @@ impl Shared {
             timer: Timer::default(),
             callbacks: Arc::default(),
         });
-        for _ in 0..workers {
-            if let Err(error) = shared.add_worker() {
+        let (first, come) = match leave_after {
+            Some(_) => (1, Coming::Claimed),
+            None => (workers, Coming::Counted),
+        };
+        for _ in 0..first {
+            if let Err(error) = shared.add_worker(come) {
                 shared.terminate();
                 shared.wait_until_gone(None);
                 return Err(no_thread(error));
@@ -90,16 +111,40 @@ impl Shared {
         &self.name
     }
 
+    /// Starts threads for tasks that nobody is free for, if there may be more.
+    #[inline]
+    pub(crate) fn hire(&self) {
+        if self.on_demand && self.queue.wants_another() {
+            // Who has just given a result is not back yet, and a thread costs more than to let it come.
+            std::thread::yield_now();
+            self.hire_as_needed();
+        }
+    }
+
+    pub(crate) fn hire_as_needed(&self) {
+        while self.queue.claim_another() {
+            // Without it the others do the work; there is one always.
+            if self.add_worker(Coming::Claimed).is_err() {
+                return self.queue.give_claim_up();
+            }
+        }
+    }
+
     /// Starts one more thread.
-    pub(crate) fn add_worker(&self) -> io::Result<()> {
+    fn add_worker(&self, coming: Coming) -> io::Result<()> {
         let mut crew = lock(&self.crew);
+        // Whoever waits for all threads to be gone must not miss one. What was written before `closed` is nobody's
+        // concern here, and that it was written is known by the lock, if that wait has begun.
+        if coming == Coming::Claimed && self.closed.load(Relaxed) {
+            return Err(io::Error::other("the pool takes no more tasks"));
+        }
         crew.next += 1;
         let number = crew.next;
         // Whoever calls this holds it.
         let Some(shared) = self.this.upgrade() else { return Err(io::Error::other("the pool is gone")) };
         let thread = self.thread(format!("worker-{number}"), move || {
             let _leave = Leave { shared: &shared, number };
-            worker::run(&shared, number);
+            worker::run(&shared, number, coming);
         })?;
         crew.threads.insert(number, thread);
         Ok(())
@@ -118,7 +163,7 @@ impl Shared {
     pub(crate) fn leave_behind(self: &Arc<Self>, number: usize) {
         drop(lock(&self.crew).threads.remove(&number));
         self.left.notify_all();
-        if !self.is_ending() && self.add_worker().is_err() {
+        if !self.is_ending() && self.add_worker(Coming::Counted).is_err() {
             eprintln!(
                 "pool: {}: no thread to replace one that was left behind; going on with fewer",
                 self.name
@@ -216,12 +261,15 @@ impl Backend for Shared {
         if let Some(refusal) = Backend::refusal(self) {
             return Err(refusal);
         }
-        if workers < *current {
+        if self.on_demand {
+            self.queue.set_most(workers);
+            self.hire_as_needed();
+        } else if workers < *current {
             self.queue.send_away(*current - workers);
         } else {
             let missing = self.queue.make_room(workers - *current);
             for started in 0..missing {
-                if let Err(error) = self.add_worker() {
+                if let Err(error) = self.add_worker(Coming::Counted) {
                     *current = workers - (missing - started);
                     return Err(no_thread(error));
                 }
@@ -236,8 +284,9 @@ impl Backend for Shared {
     }
 
     fn submit(&self, task: Task) {
-        if let Err(task) = self.queue.push(task) {
-            task.end(End::Failed(self.refusal()));
+        match self.queue.push(task) {
+            Ok(()) => self.hire(),
+            Err(task) => task.end(End::Failed(self.refusal())),
         }
     }
 

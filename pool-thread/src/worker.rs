@@ -7,7 +7,7 @@ use pool_core::work::{End, Task};
 use pool_core::{Error, SharedInitializer, Worker, panics};
 
 use crate::queue::Tempo;
-use crate::shared::Shared;
+use crate::shared::{Coming, Shared};
 use crate::sync::lock;
 
 /// A task with a time limit, while a thread has it in hand.
@@ -28,12 +28,20 @@ enum TimedState {
     LeftBehind,
 }
 
-pub(crate) fn run(shared: &Arc<Shared>, number: usize) {
+pub(crate) fn run(shared: &Arc<Shared>, number: usize, coming: Coming) {
     if let Some(Err(error)) = shared.initializer.as_ref().map(SharedInitializer::run) {
         return shared.break_down(format!("the initializer failed: {}", error.cause()));
     }
     let mut tempo = Tempo::default();
-    while let Some(task) = shared.queue.pop(&mut tempo) {
+    let mut next = match coming {
+        Coming::Counted => shared.queue.pop(&mut tempo),
+        Coming::Claimed => shared.queue.arrive(&mut tempo),
+    };
+    while let Some(task) = next {
+        if tempo.has_waited() {
+            // Somebody may have relied on it for another task.
+            shared.hire_as_needed();
+        }
         if shared.is_ending() {
             let _ = panics::catch(|| task.end(End::Failed(shared.refusal())));
         } else if let Some(limit) = task.limits().timeout {
@@ -43,6 +51,7 @@ pub(crate) fn run(shared: &Arc<Shared>, number: usize) {
         } else {
             run_caught(task);
         }
+        next = shared.queue.pop(&mut tempo);
     }
 }
 

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-use pool::futures::ProcessPoolExecutorBuilder;
-use pool::{ErrorKind, StartMethod};
+use std::time::Duration;
 
-use crate::support::{SIGTERM, Scratch, Thread, alone_on_every_start_method};
+use pool::futures::{ProcessPoolExecutorBuilder, ThreadPoolExecutor};
+use pool::{ErrorKind, Pool, StartMethod, ThreadPool};
+
+use crate::support::{
+    Census, SIGTERM, Scratch, Thread, alone, alone_on_every_start_method, crew, eventually,
+};
 use crate::{Executors, by, held, mark};
 
 /// Counts the workers that are started.
@@ -143,3 +147,119 @@ mod of_processes {
         executors_of_processes_start_while_threads_submit,
     );
 }
+
+/// Threads of pools that are called `q`.
+fn threads_there() -> usize {
+    let threads = Census::take().threads;
+    threads.iter().filter(|(name, _)| name.starts_with("q-worker-")).map(|(_, count)| count).sum()
+}
+
+fn threads_come_as_tasks_do_and_no_more() {
+    let scratch = Scratch::new();
+    let (gate, begun) = (scratch.gate("gate"), scratch.marks("begun"));
+    let executor = ThreadPoolExecutor::builder().thread_name_prefix("q").max_workers(3).build().unwrap();
+    eventually("the first thread was there", || threads_there() == 1);
+    let mut futures = Vec::new();
+    for running in 1..=3 {
+        futures.push(executor.submit(held, (begun.clone(), gate.clone())));
+        begun.wait_for(running);
+        assert_eq!(threads_there(), running as usize);
+    }
+    futures.extend((0..20).map(|_| executor.submit(held, (begun.clone(), gate.clone()))));
+    gate.open();
+    for future in futures {
+        future.result().unwrap();
+    }
+    assert_eq!(threads_there(), 3);
+}
+
+/// One task keeps a thread, and asks another of the same executor for something.
+fn a_task_that_waits_for_a_task_of_its_executor_gets_it() {
+    static EXECUTOR: std::sync::LazyLock<ThreadPoolExecutor> =
+        std::sync::LazyLock::new(|| ThreadPoolExecutor::new(3).unwrap());
+    let outer = |x: u64| EXECUTOR.submit(|x: u64| x + 1, x).result().unwrap() + 1;
+    for x in 0..500 {
+        assert_eq!(EXECUTOR.submit(outer, x).result().unwrap(), x + 2);
+    }
+}
+
+fn idle_threads_leave_down_to_one_and_come_back() {
+    let pool = ThreadPool::builder().workers(3).name("q").idle_timeout(Duration::from_millis(20));
+    let pool = pool.build().unwrap();
+    for _ in 0..3 {
+        let _all = crew(&pool, 3);
+        eventually("the idle threads left", || threads_there() == 1);
+        assert_eq!(pool.workers(), 3);
+    }
+    pool.close();
+    pool.join().unwrap();
+    assert_eq!(threads_there(), 0);
+}
+
+fn there_may_be_more_threads_later_or_fewer() {
+    let executor = ThreadPoolExecutor::builder().thread_name_prefix("q").max_workers(1).build().unwrap();
+    executor.pool().resize(3).unwrap();
+    let _all = crew(executor.pool(), 3);
+    executor.pool().resize(2).unwrap();
+    eventually("one has left", || threads_there() == 2);
+    let _all = crew(executor.pool(), 2);
+    executor.pool().resize(3).unwrap();
+    let _all = crew(executor.pool(), 3);
+}
+
+/// More tasks wait than there are threads, when there may be more.
+fn threads_come_for_what_waits_when_there_may_be_more() {
+    let scratch = Scratch::new();
+    let (gate, begun) = (scratch.gate("gate"), scratch.marks("begun"));
+    let executor = ThreadPoolExecutor::new(1).unwrap();
+    let futures: Vec<_> = (0..3).map(|_| executor.submit(held, (begun.clone(), gate.clone()))).collect();
+    begun.wait_for(1);
+    executor.pool().resize(3).unwrap();
+    begun.wait_for(3);
+    gate.open();
+    for future in futures {
+        future.result().unwrap();
+    }
+}
+
+fn every_thread_that_comes_runs_the_initializer() {
+    let scratch = Scratch::new();
+    let initialized = scratch.marks("initialized");
+    let executor = Thread::with_initializer(3, mark, initialized.clone()).unwrap();
+    let _all = crew(executor.pool(), 3);
+    assert_eq!(initialized.count(), 3);
+}
+
+fn an_executor_that_ends_while_threads_come_leaves_none() {
+    for _ in 0..200 {
+        let executor = ThreadPoolExecutor::builder().thread_name_prefix("q").max_workers(4).build().unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| (0..4).for_each(|x: u64| drop(executor.submit(|x: u64| x, x))));
+            }
+            scope.spawn(|| executor.shutdown(false, false));
+        });
+        executor.shutdown(true, false);
+        assert_eq!(threads_there(), 0);
+    }
+}
+
+macro_rules! alone_on_threads {
+    ($($test:ident),+ $(,)?) => {
+        mod of_threads {
+            $(#[test] fn $test() {
+                alone(concat!(module_path!(), "::", stringify!($test)), super::$test)
+            })+
+            use super::alone;
+        }
+    };
+}
+alone_on_threads!(
+    threads_come_as_tasks_do_and_no_more,
+    a_task_that_waits_for_a_task_of_its_executor_gets_it,
+    idle_threads_leave_down_to_one_and_come_back,
+    there_may_be_more_threads_later_or_fewer,
+    threads_come_for_what_waits_when_there_may_be_more,
+    every_thread_that_comes_runs_the_initializer,
+    an_executor_that_ends_while_threads_come_leaves_none,
+);

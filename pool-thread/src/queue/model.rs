@@ -114,3 +114,45 @@ fn the_last_to_sleep_ends_the_guard() {
         assert!(!queue.crew.guarded.load(Relaxed));
     });
 }
+
+/// Two tasks, and one thread that is there: another is claimed, by the caller or by the one that takes the first.
+#[test]
+fn a_task_that_nobody_is_free_for_has_a_thread_claimed_for_it() {
+    check(|| {
+        let queue = Arc::new(Queue::on_demand(2, Duration::MAX));
+        let first = {
+            let queue = queue.clone();
+            loom::thread::spawn(move || {
+                let task = queue.arrive(&mut Tempo::default());
+                assert!(task.is_some());
+                queue.claim_another()
+            })
+        };
+        let mut claimed = 0;
+        for task in [1, 2] {
+            queue.push(task).unwrap();
+            claimed += u32::from(queue.claim_another());
+        }
+        claimed += u32::from(first.join().unwrap());
+        // The first thread is at its task for ever: the other task has somebody.
+        assert_eq!(claimed, 1);
+    });
+}
+
+/// A thread that has had nothing to do for long, and a task that comes: it is taken, or a thread is claimed.
+#[test]
+fn a_thread_that_leaves_leaves_no_task_behind() {
+    check(|| {
+        let queue = Arc::new(Queue::on_demand(2, Duration::ZERO));
+        // Another is at work.
+        queue.crew.workers.store(2, Relaxed);
+        let leaver = {
+            let queue = queue.clone();
+            loom::thread::spawn(move || queue.arrive(&mut Tempo::default()))
+        };
+        queue.push(1).unwrap();
+        let claimed = queue.claim_another();
+        let taken = leaver.join().unwrap();
+        assert!(claimed != taken.is_some());
+    });
+}

@@ -222,3 +222,61 @@ fn what_a_closed_queue_has_is_taken_though_a_thread_is_too_many() {
     assert_eq!(queue.take(), Some(1));
     assert_eq!((pop(&queue), pop(&queue)), (None, None));
 }
+
+#[test]
+fn a_thread_is_claimed_for_each_task_that_nobody_is_free_for() {
+    let queue = Queue::on_demand(3, Duration::MAX);
+    let claims_after_a_push = || {
+        queue.push(1).unwrap();
+        queue.claim_another()
+    };
+    // The first is coming already.
+    assert_eq!([(); 5].map(|()| claims_after_a_push()), [false, true, true, false, false]);
+    queue.give_claim_up();
+    assert!(queue.claim_another());
+    queue.close();
+    queue.give_claim_up();
+    assert!(!queue.claim_another(), "of a closed queue");
+}
+
+#[test]
+fn a_thread_with_nothing_to_do_leaves_and_the_last_one_stays() {
+    let queue = Queue::on_demand(3, Duration::ZERO);
+    (0..3).for_each(|task| queue.push(task).unwrap());
+    assert!(queue.claim_another() && queue.claim_another());
+    let at_work = Barrier::new(3);
+    std::thread::scope(|scope| {
+        let work = || {
+            let mut tempo = Tempo::default();
+            assert!(queue.arrive(&mut tempo).is_some());
+            at_work.wait();
+            queue.pop(&mut tempo)
+        };
+        let workers = [scope.spawn(work), scope.spawn(work), scope.spawn(work)];
+        while workers.iter().filter(|worker| worker.is_finished()).count() < 2 {
+            thread::yield_now();
+        }
+        until_asleep(&queue, 1);
+        assert_eq!(queue.crew.workers.load(Relaxed), 1);
+        // It is free for the next task.
+        queue.push(7).unwrap();
+        assert!(!queue.claim_another());
+        let taken: Vec<_> = workers.into_iter().filter_map(|worker| worker.join().unwrap()).collect();
+        assert_eq!(taken, [7]);
+    });
+}
+
+#[test]
+fn those_that_may_be_there_no_more_leave_and_others_may_come() {
+    let queue = Queue::on_demand(1, Duration::MAX);
+    queue.set_most(2);
+    (0..3).for_each(|task| queue.push(task).unwrap());
+    assert!(queue.claim_another() && !queue.claim_another());
+    queue.set_most(1);
+    let mut tempo = Tempo::default();
+    assert_eq!(queue.arrive(&mut tempo), None, "one is too many");
+    queue.set_most(2);
+    assert!(queue.claim_another());
+    assert_eq!(queue.arrive(&mut tempo), Some(0));
+    assert_eq!(queue.arrive(&mut tempo), Some(1));
+}
