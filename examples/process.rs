@@ -1,4 +1,9 @@
 //! A function in a process of its own: what it returns, how it died, and a listener that it is given.
+//!
+//! What to look for:
+//! - `join` gives what the function returned, where Python's gives nothing.
+//! - The child that aborts costs an error, and the program goes on.
+//! - The listener was opened here and is answered there: `Passed` takes descriptors along in the argument.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};

@@ -1,5 +1,9 @@
-//! The program of the README: a pool in a few lines. Put `ThreadPool` for `ProcessPool` and it runs
-//! on threads.
+//! The program of the README: a pool in a few lines.
+//!
+//! What to look for:
+//! - `main` begins with the work: nothing is registered, and nothing is called for the workers.
+//! - `map` gives all results at once, `imap` one by one as the loop asks, `apply_async` a handle for later.
+//! - Put `ThreadPool` for `ProcessPool`, and it runs on threads.
 
 use pool::{Pool, ProcessPool}; // or ThreadPool: the only word that changes
 

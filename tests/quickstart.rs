@@ -6,7 +6,6 @@
 
 mod support;
 
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use pool::{Pool, ProcessPool};
@@ -38,7 +37,7 @@ fn the_quick_start_works_in_an_integration_test() -> pool::Result<()> {
 #[test]
 fn the_example_runs() {
     support::guarded(|| {
-        let output = Command::new(example("quickstart")).output().unwrap();
+        let output = Command::new(support::example("quickstart")).output().unwrap();
         assert!(output.status.success(), "{output:?}");
         assert_eq!(
             String::from_utf8_lossy(&output.stdout),
@@ -46,26 +45,4 @@ fn the_example_runs() {
         );
         assert!(output.stderr.is_empty(), "{output:?}");
     });
-}
-
-/// The example's program: cargo has built it beside this one, or is asked to.
-fn example(name: &str) -> PathBuf {
-    let this = std::env::current_exe().unwrap();
-    let profile = this.parent().and_then(Path::parent).unwrap();
-    let program = profile.join("examples").join(name).with_extension(std::env::consts::EXE_EXTENSION);
-    if !program.exists() {
-        let mut cargo = Command::new(env!("CARGO"));
-        cargo.args([
-            "build",
-            "--offline",
-            "--manifest-path",
-            concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"),
-        ]);
-        cargo.args(["--example", name]).arg("--target-dir").arg(profile.parent().unwrap());
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
-        assert!(cargo.status().unwrap().success());
-    }
-    program
 }

@@ -240,11 +240,3 @@ fn a_program_that_cannot_be_executed_again_says_so() {
         assert!(output.status.success() && text.contains("1 passed"), "{output:?}");
     });
 }
-
-#[test]
-fn the_example_shows_the_global_under_each_method() {
-    let example = std::env::current_exe().unwrap();
-    let example = example.parent().and_then(Path::parent).unwrap().join("examples/start_methods");
-    let output = guarded(|| Command::new(example).output().unwrap());
-    assert_eq!(String::from_utf8_lossy(&output.stdout), "Spawn: 1\nForkServer: 1\nFork: 7\n", "{output:?}");
-}

@@ -9,6 +9,7 @@ mod backends;
 mod census;
 #[cfg(all(feature = "process", feature = "thread"))]
 mod elsewhere;
+mod example;
 mod meeting;
 #[cfg(feature = "process")]
 mod methods;
@@ -25,12 +26,13 @@ pub(crate) use backends::{Process, alone_by, method};
 pub(crate) use census::Census;
 #[cfg(all(feature = "process", feature = "thread"))]
 pub(crate) use elsewhere::{Elsewhere, Party, by_itself, in_processes, with_the_other_side_everywhere};
+pub(crate) use example::example;
 pub(crate) use meeting::{Gate, Marks, Scratch, crew, eventually, whoami};
 #[cfg(feature = "process")]
 pub(crate) use methods::{METHODS, alone_on_every_start_method, alone_on_start_method, builder_of, pool_of};
 pub(crate) use process::{
-    SIGABRT, SIGCONT, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM, all_children, children, close, descendants,
-    disturb, duplicate, is_alive, is_asleep, is_fork_server, is_readable, is_spare, is_stopped,
+    SIGABRT, SIGCONT, SIGKILL, SIGSEGV, SIGSTOP, SIGTERM, all_children, children, children_of, close,
+    descendants, disturb, duplicate, is_alive, is_asleep, is_fork_server, is_readable, is_spare, is_stopped,
     is_thread_asleep, kill, limit_descriptors, limit_memory, no_core_files, own_thread, peak_resident,
     reset_peak_resident, resident, set_environment, threads, unlimit_memory, violate_memory,
 };
