@@ -105,7 +105,6 @@ impl Link {
         name: &str,
         argument: &A,
     ) -> Result<R> {
-        let mut channel = self.take()?;
         let context = context::enter(Context::Calling(self.clone()));
         let result = with_scratch(|message| {
             Head { object, method, thread: context::this_thread() }.write(message);
@@ -115,6 +114,8 @@ impl Link {
             if message.len() as u64 > self.limit {
                 return Err(ManagerError::TooLong(message.len() as u64));
             }
+            // Only now: the session ends with its last channel, and what cannot be sent must not cost one.
+            let mut channel = self.take()?;
             channel.send(message).map_err(stopped)?;
             message.clear();
             channel.receive(message, usize::MAX).map_err(stopped)?;

@@ -92,8 +92,8 @@ impl Server {
         let token = FIRST + channels.next;
         channels.next += 1;
         let member = Arc::new(Member::new(token, channel)?);
-        if let (true, Some(socket)) = (member.has_lane(), member.socket()) {
-            self.watch.add(socket.as_fd(), token)?;
+        if member.has_lane() {
+            self.watch.add(member.socket(), token)?;
         }
         channels.members.insert(token, member.clone());
         Ok(member)
@@ -102,18 +102,14 @@ impl Server {
     /// Takes it from the list.
     pub(super) fn part(&self, member: &Member) {
         lock(&self.waiting).members.remove(&member.token);
-        if let Some(socket) = member.socket() {
-            self.watch.remove(socket.as_fd());
-        }
+        self.watch.remove(member.socket());
     }
 
     /// Something came through the socket of a channel where nothing is to come: its client is gone.
     fn ended(&self, token: u64) {
         let member = lock(&self.waiting).members.get(&token).cloned();
         if let Some(member) = member {
-            if let Some(socket) = member.socket() {
-                self.watch.remove(socket.as_fd());
-            }
+            self.watch.remove(member.socket());
             member.dismiss();
         }
     }

@@ -1,12 +1,14 @@
 //! A channel's thread: it greets, and then takes one call after the other.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex};
 
 use pool_core::{codec, panics};
 use pool_ipc::marked::Marked;
+use pool_ipc::own::Stays;
+use pool_ipc::stream;
 
 use super::registry::Entry;
 use super::{Object, Server, Session, lock};
@@ -30,8 +32,9 @@ pub(crate) struct Member {
     blocked: Mutex<Option<Arc<Entry>>>,
     /// Wakes it if it waits for a call.
     closer: Option<Closer>,
-    /// The socket, if it is to be watched while a call waits: its thread does not read from it then.
-    socket: Option<OwnedFd>,
+    /// The socket. It is watched where nothing is to come through it: always beside a lane, otherwise while a call
+    /// waits.
+    socket: Stays<OwnedFd>,
 }
 
 impl Member {
@@ -43,8 +46,9 @@ impl Member {
         if let Some(entry) = blocked {
             entry.object.wake();
         }
-        if let Some(closer) = &self.closer {
-            closer.close();
+        match &self.closer {
+            Some(closer) => closer.close(),
+            None => stream::stop(self.socket.as_fd()),
         }
     }
 }
@@ -83,16 +87,17 @@ impl<'a> Caller<'a> {
             fn drop(&mut self) {
                 let Some(member) = self.1 else { return };
                 *lock(&member.blocked) = None;
-                if let Some(socket) = &member.socket {
-                    self.0.watch.remove(socket.as_fd());
+                if !member.has_lane() {
+                    self.0.watch.remove(member.socket.as_fd());
                 }
             }
         }
         if let Some(member) = self.member {
             *lock(&member.blocked) = Some(self.entry.clone());
-            if let Some(socket) = &member.socket {
+            // That of a lane is watched all the time.
+            if !member.has_lane() {
                 // Without it the wait ends when the object changes, or never.
-                let _ = self.server.watch.add(socket.as_fd(), member.token);
+                let _ = self.server.watch.add(member.socket.as_fd(), member.token);
             }
         }
         Blocked(self.server, self.member)
@@ -169,7 +174,7 @@ impl Member {
             gone: AtomicBool::new(false),
             blocked: Mutex::new(None),
             closer,
-            socket: Some(socket),
+            socket: Stays::new(socket),
         })
     }
 
@@ -178,8 +183,8 @@ impl Member {
         self.closer.is_some()
     }
 
-    pub(super) fn socket(&self) -> Option<&OwnedFd> {
-        self.socket.as_ref()
+    pub(super) fn socket(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
     }
 }
 
