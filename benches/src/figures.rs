@@ -6,6 +6,7 @@ mod futures;
 mod jobs;
 mod lives;
 mod locks;
+mod managers;
 mod maps;
 mod memory;
 mod pipes;
@@ -52,6 +53,7 @@ fn all() -> Vec<Figure> {
         bytes::figures(),
         lives::figures(),
         locks::figures(),
+        managers::figures(),
         memory::figures(),
         pipes::figures(),
         queues::figures(),

@@ -44,6 +44,11 @@ const TURN: u32 = 4;
 /// A sleep of a side that looks whether the other one is there after each.
 const SLICE: Duration = Duration::from_millis(50);
 
+/// So often it looks before it asks which core the other side is on.
+const SOON: u32 = 40;
+/// It asks which core it is on itself at every so many turns.
+const OFTEN: u32 = 8;
+
 /// Which side of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Side {
@@ -58,6 +63,9 @@ pub(crate) struct Lane {
     other: usize,
     /// The word of the other side when it had taken its last turn, without [`ASLEEP`].
     seen: u32,
+    /// The core on which it last took a turn, and how many those were.
+    here: u32,
+    turns: u32,
     patience: Patience,
 }
 
@@ -93,7 +101,8 @@ impl Lane {
             return Err(io::Error::new(io::ErrorKind::InvalidData, "not the memory of a lane"));
         }
         let own = side as usize;
-        Ok(Lane { block, own, other: 1 - own, seen: 0, patience: Patience::new() })
+        let patience = Patience::new();
+        Ok(Lane { block, own, other: 1 - own, seen: 0, here: u32::MAX - 1, turns: 0, patience })
     }
 
     fn word(&self, side: usize) -> &AtomicU32 {
@@ -123,35 +132,51 @@ impl Lane {
     /// Waits until the other side has taken a turn. Without a `watch` it sleeps until somebody wakes it;
     /// with one it looks whether the other side is still there.
     fn await_turn(&mut self, watch: Option<&dyn Fn() -> bool>) -> Result<(), Stopped> {
-        // ORDERING: a hint.
-        let core = self.core(self.other).load(Relaxed);
-        let here = current_core().map_or(u32::MAX, u32::from);
-        // The lock of `self` would be held by the closure: these are what it looks at.
-        let (block, at, seen) = (&self.block, LINE[self.other] / 4, self.seen);
+        let (word, seen) = (&self.block.words()[LINE[self.other] / 4], self.seen);
         // ORDERING: Acquire, for what was written before the turn; pairs with `turn`.
-        let has_turned = || block.words()[at].load(Acquire) & !ASLEEP != seen;
-        if !has_turned() && !self.patience.spin(core == here, has_turned) {
-            let began = std::time::Instant::now();
-            while !has_turned() {
-                if !sleep(&block.words()[at], seen, watch.map(|_| SLICE)) {
-                    continue;
+        let has_turned = || word.load(Acquire) & !ASLEEP != seen;
+        // Where each side has a core, it does not come to more than this.
+        let soon = (0..SOON).any(|_| {
+            std::hint::spin_loop();
+            has_turned()
+        });
+        if !soon {
+            // ORDERING: a hint.
+            let core = self.block.words()[LINE[self.other] / 4 + 2].load(Relaxed);
+            let here = current_core().map_or(u32::MAX, u32::from);
+            if !self.patience.spin(core == here, has_turned) {
+                let began = std::time::Instant::now();
+                while !has_turned() {
+                    if !sleep(word, seen, watch.map(|_| SLICE)) {
+                        continue;
+                    }
+                    if let Some(is_there) = watch
+                        && !has_turned()
+                        && !is_there()
+                    {
+                        return Err(Stopped::Gone);
+                    }
                 }
-                if let Some(is_there) = watch
-                    && !has_turned()
-                    && !is_there()
-                {
-                    return Err(Stopped::Gone);
-                }
+                self.patience.slept(began.elapsed());
             }
-            self.patience.slept(began.elapsed());
         }
-        let now = self.word(self.other).load(Acquire) & !ASLEEP;
+        let now = word.load(Acquire) & !ASLEEP;
         self.seen = now;
         if now & CLOSED == 0 { Ok(()) } else { Err(Stopped::Gone) }
     }
 
+    /// Finds out on which core this is, now and then.
+    #[inline]
+    fn look_around(&mut self) {
+        self.turns = self.turns.wrapping_add(1);
+        if self.turns % OFTEN == 1 {
+            self.here = current_core().map_or(u32::MAX - 1, u32::from);
+        }
+    }
+
     /// Takes a turn with `message`.
     pub(crate) fn send(&mut self, message: &[u8], watch: Option<&dyn Fn() -> bool>) -> Result<(), Stopped> {
+        self.look_around();
         let mut rest = message;
         loop {
             let left = u32::try_from(rest.len()).map_err(|_| Stopped::TooLong(rest.len() as u64))?;
@@ -159,7 +184,7 @@ impl Lane {
             let (second, behind) = behind.split_at(behind.len().min(AREA));
             // ORDERING: `turn` hands all of it over.
             self.length(self.own).store(left, Relaxed);
-            self.core(self.own).store(current_core().map_or(u32::MAX - 1, u32::from), Relaxed);
+            self.core(self.own).store(self.here, Relaxed);
             self.block.write(LINE[self.own] + INLINE_AT, first)?;
             if !second.is_empty() {
                 self.block.write(AREAS[self.own], second)?;

@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::channel::Channel;
-use super::context::{self, Context};
+use super::context;
 use super::error::{Fault, ManagerError};
 use super::lane::{Lane, Side, Stopped};
 use super::server::lock;
@@ -38,7 +38,7 @@ pub(crate) struct Link {
     same_build: bool,
     limit: u64,
     /// Channels that no call uses.
-    free: Mutex<Vec<Channel>>,
+    free: Mutex<Vec<Box<Channel>>>,
     /// Objects that this process has copies of proxies of, from the process that it was forked from.
     copied: Mutex<HashSet<u64>>,
     pub(crate) generation: u32,
@@ -63,7 +63,7 @@ impl Link {
             session: welcome.session,
             same_build: welcome.build == build()?,
             limit: welcome.limit,
-            free: Mutex::new(vec![channel]),
+            free: Mutex::new(vec![Box::new(channel)]),
             copied: Mutex::default(),
             generation: generation(),
         });
@@ -105,7 +105,7 @@ impl Link {
         name: &str,
         argument: &A,
     ) -> Result<R> {
-        let context = context::enter(Context::Calling(self.clone()));
+        let context = context::calling(self);
         let result = with_scratch(|message| {
             Head { object, method, thread: context::this_thread() }.write(message);
             if codec::with_plain(argument, |bytes| message.extend_from_slice(bytes)).is_none() {
@@ -133,11 +133,11 @@ impl Link {
     }
 
     /// A channel that no call uses.
-    fn take(&self) -> Result<Channel> {
+    fn take(&self) -> Result<Box<Channel>> {
         let free = lock(&self.free).pop();
         match free {
             Some(channel) => Ok(channel),
-            None => Ok(connect(&self.door, Some(self.session))?.0),
+            None => Ok(Box::new(connect(&self.door, Some(self.session))?.0)),
         }
     }
 }

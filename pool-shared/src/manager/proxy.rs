@@ -1,6 +1,7 @@
 //! Proxies: what everyone but the server has of an object.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -140,7 +141,7 @@ impl Handle {
             Place::Linked(link) => self.current(link)?.call(self.object, method, name, argument),
             Place::Here(server) => {
                 let entry = server.registry.find(self.object).ok_or(ManagerError::NoObject)?;
-                let _context = context::enter(Context::Serving { server: server.clone(), session: None });
+                let _context = context::serving(server, None);
                 let (mut input, mut output) = (Vec::new(), Vec::new());
                 encode(argument, &mut input).map_err(|fault| fault.explain(name))?;
                 let caller = Caller::local(server, &server.own, &entry);
@@ -160,7 +161,7 @@ impl Handle {
                 let link = self.current(link)?;
                 link.needs_same_build()?;
                 let input = {
-                    let _context = context::enter(Context::Calling(link.clone()));
+                    let _context = context::calling(&link);
                     let mut input = Vec::new();
                     if codec::with_plain(context, |bytes| input.extend_from_slice(bytes)).is_none() {
                         codec::encode(context, &mut input).map_err(ManagerError::Encode)?;
@@ -185,13 +186,14 @@ impl Handle {
     }
 
     /// The link of this process: in a forked child that is not the one of its parent.
-    fn current(&self, link: &Arc<Link>) -> Result<Arc<Link>> {
+    #[inline]
+    fn current<'a>(&self, link: &'a Arc<Link>) -> Result<Cow<'a, Arc<Link>>> {
         if link.generation == generation() {
-            return Ok(link.clone());
+            return Ok(Cow::Borrowed(link));
         }
         let own = Link::open(&link.door, Some(link.server))?;
         own.adopt_copy(self.object)?;
-        Ok(own)
+        Ok(Cow::Owned(own))
     }
 
     fn encoded(&self) -> Result<Encoded> {

@@ -14,7 +14,7 @@ use pool_process::{Passed, Process};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::context::{self, Context};
+use super::context;
 use super::error::{Fault, ManagerError};
 use super::link::Link;
 use super::method::{Managed, Waits, decode, object_of};
@@ -165,7 +165,7 @@ impl Manager {
         self.link.needs_same_build()?;
         let maker = marked.name().ok_or(ManagerError::OtherBuild)?;
         let input = {
-            let _context = context::enter(Context::Calling(self.link.clone()));
+            let _context = context::calling(&self.link);
             let mut input = Vec::new();
             if codec::with_plain(argument, |bytes| input.extend_from_slice(bytes)).is_none() {
                 codec::encode(argument, &mut input).map_err(ManagerError::Encode)?;

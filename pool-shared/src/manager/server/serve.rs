@@ -14,7 +14,7 @@ use super::registry::Entry;
 use super::{Object, Server, Session, lock};
 use crate::connection::Secret;
 use crate::manager::channel::Channel;
-use crate::manager::context::{self, Context};
+use crate::manager::context;
 use crate::manager::error::Fault;
 use crate::manager::lane::{Closer, Lane, Side};
 use crate::manager::method::encode;
@@ -110,8 +110,7 @@ pub(super) fn serve(server: &Arc<Server>, socket: OwnedFd, secret: Option<&Secre
     let Ok(Some((channel, session))) = greet(server, socket, secret) else { return };
     let member = server.join(&channel);
     if let Ok(member) = &member {
-        let _context =
-            context::enter(Context::Serving { server: server.clone(), session: Some(session.clone()) });
+        let _context = context::serving(server, Some(&session));
         Serving { server, session: &session, member, recent: None, is_last: false }.run(channel);
         server.part(member);
     }

@@ -1,0 +1,236 @@
+//! Objects of a manager: how long a call takes there and back, and how many a second one client and two get done.
+
+use pool::shared::{DictProxy, Manager, Queue};
+use pool::{Message, Process, TaskFn};
+use serde::{Deserialize, Serialize};
+
+use crate::figure::{Bound, Figure, Reading, Side};
+use crate::limits::{futex_ping_pong, spin_ping_pong};
+use crate::peers::cpython;
+use crate::placement::Placement;
+use crate::{Result, timing};
+
+pub(super) fn figures() -> Vec<Figure> {
+    vec![
+        round_trip("manager_round_trip", Placement::Free),
+        round_trip("manager_round_trip_two_cores", Placement::TwoCores),
+        parked("manager_round_trip_parked_one_core", Placement::OneCore),
+        parked("manager_round_trip_parked_two_cores", Placement::TwoCores),
+        one("manager_dict_get", "{n} gets from a managed dict", |n| both(DictGet, n)),
+        one("manager_dict_set", "{n} sets of a managed dict", |n| both(DictSet, n)),
+        two("manager_dict_get_two_clients", "{n} gets by each of two processes", |n| both_twice(DictGet, n)),
+        two("manager_dict_set_two_clients", "{n} sets by each of two processes", |n| both_twice(DictSet, n)),
+    ]
+}
+
+use What::*;
+
+/// What is done to an object, again and again.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+enum What {
+    DictGet,
+    DictSet,
+}
+
+/// The objects, as a client has them.
+#[derive(Clone, Serialize, Deserialize)]
+struct Objects {
+    dict: DictProxy<u64, u64>,
+}
+
+impl Objects {
+    fn new(manager: &Manager) -> Result<Objects> {
+        let dict = manager.dict()?;
+        for key in 0..KEYS {
+            dict.insert(key, key)?;
+        }
+        Ok(Objects { dict })
+    }
+}
+
+const KEYS: u64 = 100;
+
+impl What {
+    fn run(self, objects: &Objects, n: usize) -> Result<()> {
+        for nth in 0..n as u64 {
+            let key = nth % KEYS;
+            match self {
+                DictGet => assert!(objects.dict.get(key)?.is_some()),
+                DictSet => drop(objects.dict.insert(key, nth)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// The same in Python, by the names `d`, `i`.
+    fn in_python(self) -> &'static str {
+        match self {
+            DictGet => "d[i % 100]",
+            DictSet => "d[i % 100] = i",
+        }
+    }
+}
+
+/// The name of CPython's side.
+const CPYTHON: &str = "CPython Manager";
+
+/// What CPython does is so much less, and its time then so much more.
+const FEWER: usize = 20;
+
+fn one(name: &'static str, what: &'static str, sides: fn(usize) -> Result<Vec<Side>>) -> Figure {
+    Figure {
+        name,
+        what,
+        n: 40_000,
+        reading: Reading::Rate("calls/s"),
+        slices: 1,
+        max_rounds: usize::MAX,
+        placement: Placement::Free,
+        sides,
+        bounds: &[Bound::AtLeast(10.0, CPYTHON)],
+    }
+}
+
+fn two(name: &'static str, what: &'static str, sides: fn(usize) -> Result<Vec<Side>>) -> Figure {
+    Figure { n: 20_000, ..one(name, what, sides) }
+}
+
+/// A client here, and CPython's.
+fn both(what: What, n: usize) -> Result<Vec<Side>> {
+    let manager = Manager::start()?;
+    let objects = Objects::new(&manager)?;
+    let ours = Side::subject("Manager", move || {
+        let _manager = &manager;
+        let (time, done) = timing::once(|| what.run(&objects, n));
+        done?;
+        Ok(vec![time])
+    });
+    Ok(vec![ours, python(1, what, n)?])
+}
+
+/// Two processes that are clients, and CPython's.
+fn both_twice(what: What, n: usize) -> Result<Vec<Side>> {
+    let manager = Manager::start()?;
+    let (orders, done) = (Queue::<u64>::new()?, Queue::<bool>::new()?);
+    for _ in 0..2 {
+        let client = |(what, objects, orders, done): (What, Objects, Queue<u64>, Queue<bool>)| {
+            while let Ok(n) = orders.get() {
+                let well = what.run(&objects, n as usize).is_ok();
+                done.put(well).expect("an open queue");
+            }
+        };
+        start(client, (what, Objects::new(&manager)?, orders.clone(), done.clone()))?;
+    }
+    let ours = Side::subject("Manager", move || {
+        let _manager = &manager;
+        let (time, well) = timing::once(|| -> Result<bool> {
+            orders.put(n as u64)?;
+            orders.put(n as u64)?;
+            Ok(done.get()? & done.get()?)
+        });
+        assert!(well?, "a client failed");
+        Ok(vec![time])
+    });
+    Ok(vec![ours, python(2, what, n)?])
+}
+
+/// A process that goes with the program.
+fn start<A: Message, F: TaskFn<A, Output = ()>>(f: F, arg: A) -> Result<()> {
+    Process::builder().daemon(true).spawn(f, arg)?;
+    Ok(())
+}
+
+fn python(clients: usize, what: What, n: usize) -> Result<Side> {
+    let script = format!("clients, work = {clients}, '{}'\n{PYTHON}", what.in_python());
+    let side = cpython::side(CPYTHON, script.leak(), n.div_ceil(FEWER)).ok_or("there is no python3")?;
+    Ok(side.scaled(FEWER as f64))
+}
+
+/// Clients are processes that are there when the time begins.
+const PYTHON: &str = "
+import sys, time
+from multiprocessing import get_context
+context = get_context('fork')
+n = int(sys.argv[1])
+def client(d, l, q, lock, ready, go, done):
+    exec('def run(d, l, q, lock):\\n  for i in range(n):\\n    ' + work, globals())
+    ready.release()
+    go.acquire()
+    run(d, l, q, lock)
+    done.release()
+if __name__ == '__main__':
+    manager = context.Manager()
+    d = manager.dict({i: i for i in range(100)})
+    l, q, lock = manager.list(), manager.Queue(), manager.Lock()
+    ready, go, done = (context.Semaphore(0) for _ in range(3))
+    for _ in range(clients):
+        context.Process(target=client, args=(d, l, q, lock, ready, go, done), daemon=True).start()
+    for _ in range(clients):
+        ready.acquire()
+    start = time.perf_counter()
+    for _ in range(clients):
+        go.release()
+    for _ in range(clients):
+        done.acquire()
+    print(time.perf_counter() - start)
+";
+
+fn round_trip(name: &'static str, placement: Placement) -> Figure {
+    Figure {
+        name,
+        what: match placement {
+            Placement::Free => "a get from a managed dict, back to back; p50, turns every {n}",
+            _ => "the same with each process on a core of its own",
+        },
+        n: 2_500,
+        reading: Reading::Time,
+        slices: 4,
+        max_rounds: usize::MAX,
+        placement,
+        sides: |n| {
+            let (manager, dict) = dict()?;
+            let slice = move || {
+                let _manager = &manager;
+                timing::each(n, || get(&dict))
+            };
+            Ok(vec![Side::subject("Manager", slice), spin_ping_pong::side(n)?])
+        },
+        bounds: &[Bound::AtMost(1.6, spin_ping_pong::NAME)],
+    }
+}
+
+fn parked(name: &'static str, placement: Placement) -> Figure {
+    Figure {
+        name,
+        what: match placement {
+            Placement::OneCore => "a get from a managed dict after each 1 ms of idleness, both on one core",
+            _ => "the same with each process on a core of its own",
+        },
+        n: 50,
+        reading: Reading::Time,
+        slices: 4,
+        max_rounds: usize::MAX,
+        placement,
+        sides: |n| {
+            let (manager, dict) = dict()?;
+            let slice = move || {
+                let _manager = &manager;
+                timing::after_idling(n, || get(&dict))
+            };
+            Ok(vec![Side::subject("Manager", slice), futex_ping_pong::side(n)?])
+        },
+        bounds: &[Bound::AtMost(1.6, futex_ping_pong::NAME)],
+    }
+}
+
+fn dict() -> Result<(Manager, DictProxy<u64, u64>)> {
+    let manager = Manager::start()?;
+    let dict = manager.dict()?;
+    dict.insert(41, 42)?;
+    Ok((manager, dict))
+}
+
+fn get(dict: &DictProxy<u64, u64>) -> Result<()> {
+    assert_eq!(dict.get(41)?, Some(42));
+    Ok(())
+}
