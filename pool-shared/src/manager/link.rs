@@ -38,6 +38,7 @@ pub(crate) struct Link {
     same_build: bool,
     limit: u64,
     /// Channels that no call uses.
+    #[expect(clippy::vec_box, reason = "each call takes one out and puts it back")]
     free: Mutex<Vec<Box<Channel>>>,
     /// Objects that this process has copies of proxies of, from the process that it was forked from.
     copied: Mutex<HashSet<u64>>,
