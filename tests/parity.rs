@@ -144,6 +144,25 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "Manager containers",
+        &[
+            "_TestContainers.test_list",
+            "_TestContainers.test_list_proxy_in_list",
+            "_TestContainers.test_dict_iter",
+            "_TestContainers.test_dict_proxy_nested",
+            "_TestContainers.test_namespace",
+        ],
+    ),
+    (
+        "Manager sync types",
+        &[
+            "TestSyncManagerTypes.test_list",
+            "TestSyncManagerTypes.test_dict",
+            "TestSyncManagerTypes.test_value",
+            "TestSyncManagerTypes.test_namespace",
+        ],
+    ),
+    (
         "ShareableList",
         &[
             "_TestSharedMemory.test_shared_memory_ShareableList_basics",

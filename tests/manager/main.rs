@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod containers;
 mod proxies;
 
 pub(crate) use support::{Elsewhere, with_the_other_side_everywhere};

@@ -49,9 +49,9 @@ fn what_the_other_side_changes_is_seen_here(elsewhere: Elsewhere) {
         (dict.insert("a".to_owned(), 2).unwrap(), dict.insert("b".to_owned(), 3).unwrap())
     };
     assert_eq!(elsewhere.start(other, dict.clone()).join(), (Some(1), None));
-    assert_eq!(dict.get("a".to_owned()).unwrap(), Some(2));
-    assert_eq!(dict.get("b".to_owned()).unwrap(), Some(3));
-    assert_eq!(dict.get("c".to_owned()).unwrap(), None);
+    assert_eq!(dict.get("a").unwrap(), Some(2));
+    assert_eq!(dict.get("b").unwrap(), Some(3));
+    assert_eq!(dict.get("c").unwrap(), None);
     manager.shutdown().unwrap();
 }
 
@@ -76,10 +76,10 @@ fn a_proxy_inside_an_object_keeps_what_it_is_of(elsewhere: Elsewhere) {
     outer.insert(1, inner.clone()).unwrap();
     drop(inner);
     let other = |outer: DictProxy<u32, Proxy<Counter>>| {
-        outer.get(1).unwrap().unwrap().call(&Counter::ADD, 2).unwrap()
+        outer.get(&1).unwrap().unwrap().call(&Counter::ADD, 2).unwrap()
     };
     assert_eq!(elsewhere.start(other, outer.clone()).join(), 7);
-    let inner = outer.get(1).unwrap().unwrap();
+    let inner = outer.get(&1).unwrap().unwrap();
     assert_eq!(inner.call(&Counter::ADD, 1).unwrap(), 8);
     drop(outer);
     eventually("the outer one goes", || objects(&manager) == 1);
@@ -92,7 +92,7 @@ fn a_proxy_that_is_given_back_outlives_its_giver(elsewhere: Elsewhere) {
     let manager = Manager::start().unwrap();
     let dict = manager.dict::<u32, Proxy<Counter>>().unwrap();
     dict.insert(1, manager.create(Counter, 5).unwrap()).unwrap();
-    let other = |dict: DictProxy<u32, Proxy<Counter>>| dict.get(1).unwrap().unwrap();
+    let other = |dict: DictProxy<u32, Proxy<Counter>>| dict.get(&1).unwrap().unwrap();
     let counter = elsewhere.start(other, dict).join();
     eventually("the dict goes", || objects(&manager) == 1);
     assert_eq!(counter.call(&Counter::ADD, 1).unwrap(), 6);
@@ -168,7 +168,7 @@ fn a_large_value_goes_both_ways(elsewhere: Elsewhere) {
     let dict = manager.dict::<u32, Vec<u8>>().unwrap();
     let value: Vec<u8> = (0..3_000_000u32).map(|nth| (nth % 251) as u8).collect();
     dict.insert(1, value.clone()).unwrap();
-    let other = |dict: DictProxy<u32, Vec<u8>>| dict.get(1).unwrap().unwrap();
+    let other = |dict: DictProxy<u32, Vec<u8>>| dict.get(&1).unwrap().unwrap();
     assert!(elsewhere.start(other, dict).join() == value);
 }
 

@@ -55,7 +55,7 @@ impl What {
         for nth in 0..n as u64 {
             let key = nth % KEYS;
             match self {
-                DictGet => assert!(objects.dict.get(key)?.is_some()),
+                DictGet => assert!(objects.dict.get(&key)?.is_some()),
                 DictSet => drop(objects.dict.insert(key, nth)?),
             }
         }
@@ -231,6 +231,6 @@ fn dict() -> Result<(Manager, DictProxy<u64, u64>)> {
 }
 
 fn get(dict: &DictProxy<u64, u64>) -> Result<()> {
-    assert_eq!(dict.get(41)?, Some(42));
+    assert_eq!(dict.get(&41)?, Some(42));
     Ok(())
 }

@@ -36,6 +36,20 @@ pub enum ManagerError {
     TooLong(u64),
     /// Of a lock, a condition or a queue: this caller may not do that now.
     Misuse(String),
+    /// There is no such place in a list or an array.
+    OutOfRange {
+        /// The place that was asked for.
+        index: usize,
+        /// How many there are.
+        len: usize,
+    },
+    /// An attribute of a namespace is of another type than the one that was asked for.
+    OtherType {
+        /// The attribute's name.
+        name: String,
+        /// What its type is called.
+        found: String,
+    },
     /// A proxy was met that says nothing of where its server is.
     NoServer,
     /// There is no connection to the server.
@@ -64,6 +78,8 @@ impl fmt::Display for ManagerError {
             ManagerError::NotFound(name) => write!(f, "the manager has nothing of the name `{name}`"),
             ManagerError::TooLong(len) => write!(f, "a message of {len} bytes is more than the manager allows"),
             ManagerError::Misuse(why) => f.write_str(why),
+            ManagerError::OutOfRange { index, len } => write!(f, "there is no place {index} among {len} items"),
+            ManagerError::OtherType { name, found } => write!(f, "the attribute `{name}` is a `{found}`"),
             ManagerError::NoServer => f.write_str("a proxy came without its server's address"),
             ManagerError::Connect(error) => write!(f, "the manager cannot be reached: {error}"),
             ManagerError::System(error) => write!(f, "the system refuses a connection to the manager: {error}"),

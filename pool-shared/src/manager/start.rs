@@ -36,7 +36,7 @@ type Result<T> = std::result::Result<T, ManagerError>;
 /// let ages = manager.dict::<String, u32>()?;
 /// let child = |ages: DictProxy<String, u32>| ages.insert("Ada".to_owned(), 36).is_ok();
 /// assert!(Process::spawn(child, ages.clone())?.join()?);
-/// assert_eq!(ages.get("Ada".to_owned())?, Some(36));
+/// assert_eq!(ages.get("Ada")?, Some(36));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///

@@ -1,8 +1,35 @@
 //! The types that a manager has of itself: for each the value in the server, and the proxy.
 
+mod array;
 mod dict;
+mod list;
+mod namespace;
+mod set;
+mod value;
 
+use std::hash::Hash;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ManagerError;
+
+pub use array::{ArrayProxy, ManagedArray};
 pub use dict::{Dict, DictProxy};
+pub use list::{List, ListProxy};
+pub use namespace::{Namespace, NamespaceProxy};
+pub use set::{Set, SetProxy};
+pub use value::{ManagedValue, ValueProxy};
+
+type Result<T> = std::result::Result<T, ManagerError>;
+
+/// What a managed container's items can be: every owned serde type that can be cloned, proxies among them.
+pub trait ManagedItem: Serialize + DeserializeOwned + Clone + Send + 'static {}
+impl<T: Serialize + DeserializeOwned + Clone + Send + 'static> ManagedItem for T {}
+
+/// What a managed dict's keys and a managed set's items can be: an item that can be found by its hash.
+pub trait ManagedKey: ManagedItem + Eq + Hash {}
+impl<K: ManagedItem + Eq + Hash> ManagedKey for K {}
 
 /// `proxy!(DictProxy<K, V>, Dict<K, V>)`: what every proxy is, around a [`Proxy`](super::Proxy).
 macro_rules! proxy {
@@ -46,6 +73,38 @@ macro_rules! proxy {
                 $proxy(proxy)
             }
         }
+
+        /// A proxy of the same object, to [publish](super::Proxy::publish) it, say.
+        impl<$($of),*> From<$proxy<$($of),*>> for $crate::manager::Proxy<$object> {
+            fn from(proxy: $proxy<$($of),*>) -> Self {
+                proxy.0
+            }
+        }
     };
 }
 use proxy;
+
+/// `with_lock!(ListProxy<T: ManagedItem>, Vec<T>, |list| &mut list.0)`: a function is run on what the object is in the
+/// server.
+macro_rules! with_lock {
+    ($proxy:ident<$($of:ident: $bound:path),*>, $lent:ty, |$object:ident| $place:expr) => {
+        impl<$($of: $bound),*> $proxy<$($of),*> {
+            /// Runs `f` in the server, alone with what the object is there, and gives what it returns: a change of any
+            /// kind as a whole, in one call. `f` captures nothing, as a task of a pool; `context` is what it gets along.
+            ///
+            /// # Errors
+            /// [`Panicked`]($crate::ManagerError::Panicked): `f` did; [`OtherBuild`]($crate::ManagerError::OtherBuild):
+            /// the server runs another build of the program, which has not this function.
+            pub fn with_lock<C, R, F>(&self, context: C, f: F) -> $crate::manager::objects::Result<R>
+            where
+                C: serde::Serialize + serde::de::DeserializeOwned + 'static,
+                R: serde::Serialize + serde::de::DeserializeOwned + 'static,
+                F: Fn(&mut $lent, C) -> R + Copy + Send + Sync + 'static,
+            {
+                // One that captures nothing, as `f` is nothing but its type.
+                self.0.with(context, move |$object, context| f($place, context))
+            }
+        }
+    };
+}
+use with_lock;
