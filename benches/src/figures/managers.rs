@@ -1,6 +1,6 @@
 //! Objects of a manager: how long a call takes there and back, and how many a second one client and two get done.
 
-use pool::shared::{DictProxy, Manager, Queue};
+use pool::shared::{DictProxy, ListProxy, Manager, Queue};
 use pool::{Message, Process, TaskFn};
 use serde::{Deserialize, Serialize};
 
@@ -18,8 +18,24 @@ pub(super) fn figures() -> Vec<Figure> {
         parked("manager_round_trip_parked_two_cores", Placement::TwoCores),
         one("manager_dict_get", "{n} gets from a managed dict", |n| both(DictGet, n)),
         one("manager_dict_set", "{n} sets of a managed dict", |n| both(DictSet, n)),
+        one("manager_list_append", "{n} appends to a managed list", |n| both(ListAppend, n)),
         two("manager_dict_get_two_clients", "{n} gets by each of two processes", |n| both_twice(DictGet, n)),
         two("manager_dict_set_two_clients", "{n} sets by each of two processes", |n| both_twice(DictSet, n)),
+        two("manager_list_append_two_clients", "{n} appends by each of two processes", |n| {
+            both_twice(ListAppend, n)
+        }),
+        many("manager_many_gets", "{n} values from a managed dict in one call", |n| {
+            at_once(n, |dict, _, n| {
+                assert_eq!(dict.get_many((0..n as u64).map(|nth| nth % KEYS))?.len(), n);
+                Ok(())
+            })
+        }),
+        many("manager_many_sets", "{n} values into a managed dict in one call", |n| {
+            at_once(n, |dict, _, n| Ok(dict.update((0..n as u64).map(|nth| (nth, nth)))?))
+        }),
+        many("manager_many_appends", "{n} items behind those of a managed list in one call", |n| {
+            at_once(n, |_, list, n| Ok(list.extend(0..n as u64)?))
+        }),
     ]
 }
 
@@ -30,21 +46,21 @@ use What::*;
 enum What {
     DictGet,
     DictSet,
+    ListAppend,
 }
 
 /// The objects, as a client has them.
 #[derive(Clone, Serialize, Deserialize)]
 struct Objects {
     dict: DictProxy<u64, u64>,
+    list: ListProxy<u64>,
 }
 
 impl Objects {
     fn new(manager: &Manager) -> Result<Objects> {
         let dict = manager.dict()?;
-        for key in 0..KEYS {
-            dict.insert(key, key)?;
-        }
-        Ok(Objects { dict })
+        dict.update((0..KEYS).map(|key| (key, key)))?;
+        Ok(Objects { dict, list: manager.list([])? })
     }
 }
 
@@ -57,6 +73,7 @@ impl What {
             match self {
                 DictGet => assert!(objects.dict.get(&key)?.is_some()),
                 DictSet => drop(objects.dict.insert(key, nth)?),
+                ListAppend => objects.list.push(nth)?,
             }
         }
         Ok(())
@@ -67,6 +84,7 @@ impl What {
         match self {
             DictGet => "d[i % 100]",
             DictSet => "d[i % 100] = i",
+            ListAppend => "l.append(i)",
         }
     }
 }
@@ -93,6 +111,30 @@ fn one(name: &'static str, what: &'static str, sides: fn(usize) -> Result<Vec<Si
 
 fn two(name: &'static str, what: &'static str, sides: fn(usize) -> Result<Vec<Side>>) -> Figure {
     Figure { n: 20_000, ..one(name, what, sides) }
+}
+
+/// What many elements in one call are measured by.
+fn many(name: &'static str, what: &'static str, sides: fn(usize) -> Result<Vec<Side>>) -> Figure {
+    Figure {
+        n: 100_000,
+        reading: Reading::Rate("elements/s"),
+        bounds: &[Bound::PerSecond(1e6)],
+        ..one(name, what, sides)
+    }
+}
+
+fn at_once(
+    n: usize,
+    call: fn(&DictProxy<u64, u64>, &ListProxy<u64>, usize) -> Result<()>,
+) -> Result<Vec<Side>> {
+    let manager = Manager::start()?;
+    let objects = Objects::new(&manager)?;
+    Ok(vec![Side::subject("Manager", move || {
+        let _manager = &manager;
+        let (time, done) = timing::once(|| call(&objects.dict, &objects.list, n));
+        done?;
+        Ok(vec![time])
+    })])
 }
 
 /// A client here, and CPython's.
