@@ -122,6 +122,10 @@ impl<P: AnyPool> Executor<P> {
         }
     }
 
+    pub(crate) fn takes_tasks(&self) -> bool {
+        self.pool.backend().refusal().is_none()
+    }
+
     fn join(&self) {
         // It fails only where there is nothing to wait for: in a fork of the process that made the pool.
         let _ = self.pool.join();

@@ -10,6 +10,7 @@
 //! |---|---|
 //! | `ThreadPoolExecutor(4)`, `ProcessPoolExecutor(4)` | the same names, `new(4)` or `builder()` |
 //! | `max_workers`, `initializer`, `initargs`, `max_tasks_per_child`, `mp_context`, `thread_name_prefix` | the same names on the builders, but `start_method`; the initializer comes with its argument |
+//! | loky's `get_reusable_executor(4)` | `ProcessPoolExecutor::global_with(4)`, `ThreadPoolExecutor::global_with(4)` |
 //! | `submit(f, *args)`, `map(f, items)` | [`Executor::submit`], [`Executor::map`] |
 //! | `chunksize=`, `buffersize=`, `timeout=` of `map` | [`Executor::chunk_size`], [`Executor::buffer_size`], [`Executor::timeout`] |
 //! | `shutdown(wait, cancel_futures)`, the end of a `with` block | [`Executor::shutdown`], dropping the executor |
@@ -26,6 +27,8 @@ mod as_completed;
 mod completions;
 mod executor;
 mod future;
+#[cfg(any(feature = "thread", feature = "process"))]
+mod global;
 mod map;
 #[cfg(feature = "process")]
 mod process;

@@ -1,12 +1,14 @@
 //! The executor over a pool of processes.
 
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::{Message, Pool, Result, TaskFn};
-use pool_process::{ProcessPool, ProcessPoolBuilder, StartMethod};
+use pool_process::{ProcessPool, ProcessPoolBuilder, StartMethod, at_exit};
 
 use crate::executor::Executor;
+use crate::global::{IDLE, Place};
 
 /// An [`Executor`] over processes. One is started with it, the others as there is work that those which are
 /// there have no room for; a worker that dies is replaced when one is needed.
@@ -29,6 +31,39 @@ impl Executor<ProcessPool> {
         ProcessPoolExecutor::builder().max_workers(max_workers).build()
     }
 
+    /// The executor of the whole program: started by the first call, with a process for each core at most, and the
+    /// same one for every later call. Its workers leave when they have had nothing to do for 10 seconds, down to
+    /// the last one. When it was shut down or is broken, the next call gives another; so does a call in a forked
+    /// child. loky's `get_reusable_executor`.
+    ///
+    /// It is not dropped. At the normal end of the program all that was submitted is done and its workers leave,
+    /// with the finalizers of priority 0 ([`at_exit`](pool_process::at_exit)). A task that never ends keeps the
+    /// program from ending, unless its worker is [killed](Executor::<ProcessPool>::kill_workers) before.
+    ///
+    /// ```
+    /// use pool_futures::ProcessPoolExecutor;
+    ///
+    /// let future = ProcessPoolExecutor::global()?.submit(|x: u64| x * x, 9);
+    /// assert_eq!(future.result()?, 81);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ProcessPool::new`]. Where the program's default is [`StartMethod::Fork`], that is refused as soon as
+    /// the program has another thread.
+    pub fn global() -> Result<Arc<ProcessPoolExecutor>> {
+        global(None)
+    }
+
+    /// As [`global`](Executor::<ProcessPool>::global), with up to `max_workers` processes from now on, for all who use it.
+    /// Workers that are too many leave after the task in hand; nobody waits for that.
+    ///
+    /// # Errors
+    /// As [`global`](Executor::<ProcessPool>::global).
+    pub fn global_with(max_workers: usize) -> Result<Arc<ProcessPoolExecutor>> {
+        global(Some(max_workers))
+    }
+
     /// An executor to be configured.
     pub fn builder() -> ProcessPoolExecutorBuilder {
         ProcessPoolExecutorBuilder::default()
@@ -47,6 +82,20 @@ impl Executor<ProcessPool> {
     pub fn kill_workers(&self) {
         self.pool().terminate();
     }
+}
+
+fn global(max_workers: Option<usize>) -> Result<Arc<ProcessPoolExecutor>> {
+    static GLOBAL: Place<ProcessPool> = Place::new();
+    GLOBAL.get(max_workers, || {
+        let builder = ProcessPoolExecutor::builder().pool(|pool| pool.name("global")).idle_timeout(IDLE);
+        let executor = match max_workers {
+            Some(workers) => builder.max_workers(workers).build()?,
+            None => builder.build()?,
+        };
+        // One for each that is made: the first that runs ends the last that is there, the others find none.
+        at_exit(Some(0), || GLOBAL.end()).leave_to_exit();
+        Ok(executor)
+    })
 }
 
 /// Configures a [`ProcessPoolExecutor`].

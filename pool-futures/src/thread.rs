@@ -1,11 +1,13 @@
 //! The executor over a pool of threads.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use pool_core::{Message, Result, TaskFn};
 use pool_thread::{ThreadPool, ThreadPoolBuilder};
 
 use crate::executor::Executor;
+use crate::global::{IDLE, Place};
 
 /// An [`Executor`] over threads. One is started with it, the others when a task comes and none is free for it.
 ///
@@ -28,10 +30,52 @@ impl Executor<ThreadPool> {
         ThreadPoolExecutor::builder().max_workers(max_workers).build()
     }
 
+    /// The executor of the whole program: started by the first call, with a thread for each core at most, and the
+    /// same one for every later call. Its threads leave when they have had nothing to do for 10 seconds, down to
+    /// the last one. When it was shut down or is broken, the next call gives another; so does a call in a forked
+    /// child.
+    ///
+    /// It is not dropped: at the end of the program its threads end with all others, whatever they are at. To wait
+    /// for its work, wait for the futures, or [shut it down](Executor::shutdown).
+    ///
+    /// ```
+    /// use pool_futures::ThreadPoolExecutor;
+    ///
+    /// let future = ThreadPoolExecutor::global()?.submit(|x: u64| x * x, 9);
+    /// assert_eq!(future.result()?, 81);
+    /// # Ok::<(), pool_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`ThreadPoolExecutor::new`](Executor::<ThreadPool>::new).
+    pub fn global() -> Result<Arc<ThreadPoolExecutor>> {
+        global(None)
+    }
+
+    /// As [`global`](Executor::<ThreadPool>::global), with up to `max_workers` threads from now on, for all who use it. Threads
+    /// that are too many leave after the task in hand; nobody waits for that.
+    ///
+    /// # Errors
+    /// As [`ThreadPoolExecutor::new`](Executor::<ThreadPool>::new).
+    pub fn global_with(max_workers: usize) -> Result<Arc<ThreadPoolExecutor>> {
+        global(Some(max_workers))
+    }
+
     /// An executor to be configured.
     pub fn builder() -> ThreadPoolExecutorBuilder {
         ThreadPoolExecutorBuilder::default()
     }
+}
+
+fn global(max_workers: Option<usize>) -> Result<Arc<ThreadPoolExecutor>> {
+    static GLOBAL: Place<ThreadPool> = Place::new();
+    GLOBAL.get(max_workers, || {
+        let builder = ThreadPoolExecutor::builder().thread_name_prefix("global").idle_timeout(IDLE);
+        match max_workers {
+            Some(workers) => builder.max_workers(workers).build(),
+            None => builder.build(),
+        }
+    })
 }
 
 /// Configures a [`ThreadPoolExecutor`].

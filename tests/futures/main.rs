@@ -12,10 +12,13 @@ mod as_completed;
 mod crash;
 mod executor;
 mod future;
+mod global;
 mod map;
 mod shutdown;
 mod wait;
 mod workers;
+
+use std::sync::Arc;
 
 use pool::futures::{Executor, ProcessPoolExecutor, ProcessPoolExecutorBuilder, ThreadPoolExecutor};
 use pool::{Message, Result, StartMethod, TaskFn};
@@ -28,9 +31,19 @@ pub(crate) trait Executors: Backend {
     where
         F: TaskFn<A, Output = ()>,
         A: Message + Clone + Sync;
+    fn global() -> Result<Arc<Executor<Self::Pool>>>;
+    fn global_with(workers: usize) -> Result<Arc<Executor<Self::Pool>>>;
 }
 
 impl Executors for Thread {
+    fn global() -> Result<Arc<ThreadPoolExecutor>> {
+        ThreadPoolExecutor::global()
+    }
+
+    fn global_with(workers: usize) -> Result<Arc<ThreadPoolExecutor>> {
+        ThreadPoolExecutor::global_with(workers)
+    }
+
     fn executor(workers: usize) -> ThreadPoolExecutor {
         ThreadPoolExecutor::new(workers).expect("an executor")
     }
@@ -45,6 +58,16 @@ impl Executors for Thread {
 }
 
 impl Executors for Process {
+    fn global() -> Result<Arc<ProcessPoolExecutor>> {
+        set_default_method();
+        ProcessPoolExecutor::global()
+    }
+
+    fn global_with(workers: usize) -> Result<Arc<ProcessPoolExecutor>> {
+        set_default_method();
+        ProcessPoolExecutor::global_with(workers)
+    }
+
     fn executor(workers: usize) -> ProcessPoolExecutor {
         by(support::method()).max_workers(workers).build().expect("an executor")
     }
@@ -55,6 +78,13 @@ impl Executors for Process {
         A: Message + Clone + Sync,
     {
         by(support::method()).max_workers(workers).initializer(f, arg).build()
+    }
+}
+
+/// But for `Fork`, which would be refused beside the threads of the test harness.
+fn set_default_method() {
+    if support::method() != StartMethod::Fork {
+        support::method().set_default();
     }
 }
 
