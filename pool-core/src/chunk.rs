@@ -344,7 +344,21 @@ impl<R> Results<R> {
 impl<R> Iterator for Results<R> {
     type Item = Result<R>;
 
+    #[inline]
     fn next(&mut self) -> Option<Result<R>> {
+        if self.failure.is_some() || self.lost.is_some() {
+            return self.next_beside_failures();
+        }
+        // The rest are values, one for each item.
+        let value = self.values.next()?;
+        self.next += 1;
+        Some(Ok(value))
+    }
+}
+
+impl<R> Results<R> {
+    #[cold]
+    fn next_beside_failures(&mut self) -> Option<Result<R>> {
         if self.next >= self.end {
             return None;
         }

@@ -36,6 +36,7 @@ mod settings;
 mod shim;
 pub mod single;
 mod slot;
+pub mod window;
 pub mod work;
 
 pub use backend::{AnyPool, Backend};

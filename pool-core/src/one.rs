@@ -270,7 +270,8 @@ where
     fn withdraw(self: Arc<Self>, backend: &dyn Backend) -> bool {
         // Whoever takes the argument first has the task.
         let arg = self.slot.withhold_arg();
-        if arg.is_none() && !backend.withdraw(&(self.clone() as Task)) {
+        // One that has ended is not looked for.
+        if arg.is_none() && (self.slot.is_settled() || !backend.withdraw(&(self.clone() as Task))) {
             return false;
         }
         drop(arg); // The user's, never used.

@@ -12,10 +12,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::function::{Star, StarFn, TaskFn, star};
 use crate::gather::Gather;
 use crate::handle::{AsyncResult, Pending};
-use crate::imap::{IMap, Order};
+use crate::imap::IMap;
 use crate::one::One;
 use crate::options::View;
 use crate::settings::no_workers;
+use crate::window::Order;
 
 /// What can be sent to a worker and back: any owned serde type.
 ///
@@ -133,7 +134,7 @@ pub trait Pool: AnyPool {
         I::Item: Message,
         F::Output: Message,
     {
-        IMap::new(self.backend(), self.options(), Order::Input, f, items.into_iter())
+        IMap::new(self, Order::Input, f, items.into_iter())
     }
 
     /// As [`imap`](Pool::imap), with the results in the order in which they arrive.
@@ -144,7 +145,7 @@ pub trait Pool: AnyPool {
         I::Item: Message,
         F::Output: Message,
     {
-        IMap::new(self.backend(), self.options(), Order::Arrival, f, items.into_iter())
+        IMap::new(self, Order::Arrival, f, items.into_iter())
     }
 
     /// As [`map`](Pool::map), for a function of several arguments: each item is a tuple of them.

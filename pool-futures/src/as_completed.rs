@@ -10,6 +10,7 @@ use pool_core::{Error, ErrorKind, Result};
 
 use crate::completions::Completions;
 use crate::future::Future;
+use crate::on_drop::Wish;
 
 /// Gives futures, which may be of several pools, as they end: those that have ended already first. Within
 /// `timeout` of this call, if there is one.
@@ -82,13 +83,40 @@ impl<R> fmt::Debug for AsCompleted<R> {
 pub fn as_completed_stream<R>(futures: impl IntoIterator<Item = Future<R>>) -> AsCompletedStream<R> {
     let completions = Completions::of(futures);
     completions.attend();
-    AsCompletedStream { left: completions.len(), completions }
+    AsCompletedStream { left: completions.len(), completions, wish: Wish::LetGo }
 }
 
 /// The stream that [`as_completed_stream`] returns. Its futures have ended: to await one takes no time.
+///
+/// Dropping it drops the futures that it has not given, and so detaches their tasks, if nothing else is asked for.
 pub struct AsCompletedStream<R> {
     completions: Completions<R>,
     left: usize,
+    wish: Wish,
+}
+
+impl<R> AsCompletedStream<R> {
+    /// The same stream, which, dropped, cancels the tasks of the futures that it has not given: as
+    /// [`Future::cancel_on_drop`].
+    pub fn cancel_on_drop(mut self) -> AsCompletedStream<R> {
+        self.wish = Wish::Cancel;
+        self
+    }
+
+    /// As [`cancel_on_drop`](AsCompletedStream::cancel_on_drop); those that run are killed as by
+    /// [`Future::kill_on_drop`].
+    pub fn kill_on_drop(mut self) -> AsCompletedStream<R> {
+        self.wish = Wish::Kill;
+        self
+    }
+}
+
+impl<R> Drop for AsCompletedStream<R> {
+    fn drop(&mut self) {
+        if self.wish != Wish::LetGo {
+            self.completions.give_up(self.wish);
+        }
+    }
 }
 
 impl<R> Stream for AsCompletedStream<R> {

@@ -17,6 +17,7 @@ use std::time::Instant;
 use pool_core::{Backend, Event, Registration};
 
 use crate::future::Future;
+use crate::on_drop::Wish;
 
 pub(crate) struct Completions<R> {
     /// By number; `None`: given out.
@@ -172,6 +173,16 @@ impl<R> Completions<R> {
         self.unregister();
         let futures = std::mem::take(&mut self.futures);
         futures.into_iter().enumerate().filter_map(|(number, future)| Some((number, future?.0)))
+    }
+
+    /// Those that were not given out.
+    pub(crate) fn give_up(&self, wish: Wish) {
+        let all = |wish| self.futures.iter().flatten().for_each(|(future, _)| future.give_up(wish));
+        if wish == Wish::Kill {
+            // First, or others of them would begin on the workers that are still there.
+            all(Wish::Cancel);
+        }
+        all(wish);
     }
 
     fn unregister(&mut self) {

@@ -23,7 +23,8 @@ use pool_core::{AsyncResult, Error, ErrorKind, Result};
 ///
 /// [`Executor::submit`](crate::Executor::submit) gives one, and any handle of a pool becomes one by
 /// [`From`]. Dropping it detaches the task: it goes on, its callbacks are called, and its result is thrown
-/// away. To have it not run, [`cancel`](Future::cancel) it before.
+/// away. To have it not run, [`cancel`](Future::cancel) it before; [`cancel_on_drop`](Future::cancel_on_drop) and
+/// [`kill_on_drop`](Future::kill_on_drop) do that where it is dropped.
 ///
 /// A value can be had once, because it is moved out; an error as often as it is asked for.
 ///

@@ -19,6 +19,8 @@
 //! | `result(timeout)`, `exception(timeout)` | [`Future::result`], [`Future::result_timeout`], [`Future::exception`], [`Future::exception_timeout`] |
 //! | `wait(fs, timeout, return_when)`, `as_completed(fs, timeout)` | [`wait()`], [`as_completed`] |
 //! | `BrokenProcessPool` after a dead worker | the one future fails with `WorkerDied`, and the executor goes on; `broken_on_worker_death(true)` for Python's answer |
+//! | `asyncio`'s `run_in_executor`, its cancellation | a [`Future`] is awaited as it is; [`Future::cancel_on_drop`], [`Future::kill_on_drop`] |
+//! | `imap` in async code | [`PoolStreams`]: streams that take their input as they are polled |
 //! | `set_result`, `set_exception` | none: a future is a task's, and has its result or its error from there |
 
 #![forbid(unsafe_code)]
@@ -30,8 +32,10 @@ mod future;
 #[cfg(any(feature = "thread", feature = "process"))]
 mod global;
 mod map;
+mod on_drop;
 #[cfg(feature = "process")]
 mod process;
+mod streams;
 #[cfg(feature = "thread")]
 mod thread;
 mod wait;
@@ -40,8 +44,10 @@ pub use as_completed::{AsCompleted, AsCompletedStream, as_completed, as_complete
 pub use executor::Executor;
 pub use future::Future;
 pub use map::{Map, MapOptions};
+pub use on_drop::OnDrop;
 #[cfg(feature = "process")]
 pub use process::{ProcessPoolExecutor, ProcessPoolExecutorBuilder};
+pub use streams::{IMapStream, Items, PoolStreams};
 #[cfg(feature = "thread")]
 pub use thread::{ThreadPoolExecutor, ThreadPoolExecutorBuilder};
 pub use wait::{ReturnWhen, Waited, wait};

@@ -14,7 +14,10 @@ mod executor;
 mod future;
 mod global;
 mod map;
+mod on_drop;
+mod runtimes;
 mod shutdown;
+mod streams;
 mod wait;
 mod workers;
 
