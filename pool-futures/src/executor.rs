@@ -21,6 +21,9 @@ use crate::map::{Map, MapOptions};
 /// [`shutdown(false, true)`](Executor::shutdown) before; not to wait at all,
 /// [`terminate`](pool_core::Pool::terminate) its [`pool`](Executor::pool), or `kill_workers`.
 ///
+/// In async code that blocks the thread of the runtime: have it dropped by tokio's `spawn_blocking`, smol's `unblock`,
+/// or keep it outside.
+///
 /// ```
 /// # use pool_core::Pool;
 /// use pool_futures::Executor;
