@@ -13,7 +13,6 @@ use serde::{Deserialize, Serialize};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What went wrong with one item, one call or one pool. Cheap to move (one pointer).
-#[derive(Debug)]
 pub struct Error(Box<Inner>);
 
 #[derive(Debug)]
@@ -369,6 +368,26 @@ impl fmt::Display for Error {
     }
 }
 
+/// For people, because this is what they see of an error that `main` returns or that `unwrap` meets: the `Display` text,
+/// the causes, and the panic's backtrace if there is one. `{:#?}` shows the fields.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if f.alternate() {
+            return self.0.fmt(f);
+        }
+        write!(f, "{self}")?;
+        let mut cause = std::error::Error::source(self);
+        while let Some(error) = cause {
+            write!(f, "\n  caused by: {error}")?;
+            cause = error.source();
+        }
+        match self.panic().and_then(|panic| panic.backtrace.as_ref()) {
+            Some(backtrace) => write!(f, "\nbacktrace of the panic:\n{}", backtrace.trim_end()),
+            None => Ok(()),
+        }
+    }
+}
+
 impl std::error::Error for Error {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
@@ -389,6 +408,19 @@ impl From<Error> for std::io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn debug_is_for_people_and_its_alternate_form_has_the_fields() {
+        let panic = PanicInfo {
+            message: "seven".into(),
+            location: Some("a.rs:1:2".into()),
+            backtrace: Some("0: f\n".into()),
+        };
+        let error = Error::panicked(panic).with_item(7).with_source("no sevens");
+        let text = "item 7: the task panicked: seven, at a.rs:1:2\n  caused by: no sevens";
+        assert_eq!(format!("{error:?}"), format!("{text}\nbacktrace of the panic:\n0: f"));
+        assert!(format!("{error:#?}").contains("kind: Panicked"));
+    }
 
     #[test]
     fn text_names_item_worker_and_exit() {

@@ -45,7 +45,7 @@ pub(crate) fn give_up<F: Send + Sync + 'static>(f: F) {
 /// A reference to the task function of type `F`.
 #[inline(always)]
 pub(crate) fn conjure<F: Send + Sync + 'static>() -> &'static F {
-    const { assert!(size_of::<F>() == 0) }
+    const { assert!(size_of::<F>() == 0, "a task function must capture nothing: see the error before this one") }
     // SAFETY: F has no bytes (asserted), so a well-aligned dangling pointer is a valid place for it.
     // A value of it existed and was given up: `conjure` is reached only from `TaskFn::call`, and by
     // `lend`, for a function that passed `give_up`, in this process or in the one of the same build
