@@ -58,3 +58,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+/// Runs the backend of `docs/how-to-add.md` as a test of the documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/how-to-add.md")]
+struct HowToAdd;

@@ -45,6 +45,28 @@ fn the_manifest_has_the_examples_in_the_order_of_the_tour() {
 }
 
 #[test]
+fn every_link_between_documents_leads_somewhere() {
+    let folders = ["", "docs", "docs/decisions", "examples"].map(|folder| Path::new(ROOT).join(folder));
+    let mut count = 0;
+    for file in folders.iter().flat_map(|folder| fs::read_dir(folder).unwrap()) {
+        let file = file.unwrap().path();
+        if file.extension().is_none_or(|end| end != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&file).unwrap();
+        for link in text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next()) {
+            // Others are of the web, or names of the library, which rustdoc checks.
+            if !link.is_empty() && !link.contains("::") && !link.contains("//") && link.contains(['.', '/']) {
+                count += 1;
+                let target = file.parent().unwrap().join(link);
+                assert!(target.exists(), "{} links to {link}", file.display());
+            }
+        }
+    }
+    assert!(count > 20);
+}
+
+#[test]
 fn every_example_says_what_to_look_for() {
     for link in toured() {
         let text = fs::read_to_string(Path::new(ROOT).join("examples").join(&link)).unwrap();
