@@ -154,6 +154,10 @@ const ROWS: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "Manager custom/remote",
+        &["_TestMyManager.test_mymanager", "_TestMyManager.test_mymanager_context_prestarted"],
+    ),
+    (
         "Manager sync types",
         &[
             "TestSyncManagerTypes.test_list",

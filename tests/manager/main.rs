@@ -8,6 +8,7 @@
 mod support;
 
 mod containers;
+mod custom;
 mod proxies;
 
 pub(crate) use support::{Elsewhere, with_the_other_side_everywhere};

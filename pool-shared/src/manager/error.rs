@@ -50,6 +50,9 @@ pub enum ManagerError {
         /// What its type is called.
         found: String,
     },
+    /// A method of an object calls an object whose method is waiting for this one, itself most likely: it would wait for
+    /// ever.
+    Deadlock,
     /// A proxy was met that says nothing of where its server is.
     NoServer,
     /// There is no connection to the server.
@@ -80,6 +83,7 @@ impl fmt::Display for ManagerError {
             ManagerError::Misuse(why) => f.write_str(why),
             ManagerError::OutOfRange { index, len } => write!(f, "there is no place {index} among {len} items"),
             ManagerError::OtherType { name, found } => write!(f, "the attribute `{name}` is a `{found}`"),
+            ManagerError::Deadlock => f.write_str("a managed object calls one that waits for it, and would wait for ever"),
             ManagerError::NoServer => f.write_str("a proxy came without its server's address"),
             ManagerError::Connect(error) => write!(f, "the manager cannot be reached: {error}"),
             ManagerError::System(error) => write!(f, "the system refuses a connection to the manager: {error}"),
@@ -121,6 +125,7 @@ pub(crate) enum Fault {
     NotFound(String),
     TooLong(u64),
     Misuse(String),
+    Deadlock,
 }
 
 impl Fault {
@@ -137,6 +142,7 @@ impl Fault {
             Fault::NotFound(name) => ManagerError::NotFound(name),
             Fault::TooLong(len) => ManagerError::TooLong(len),
             Fault::Misuse(why) => ManagerError::Misuse(why),
+            Fault::Deadlock => ManagerError::Deadlock,
         }
     }
 }

@@ -12,7 +12,7 @@ use super::server::{Caller, Object};
 /// A method of a managed `T`: it takes an `A` and gives an `R`. It is a constant, which the type lists in its
 /// [`Methods`] and its users give to [`Proxy::call`](super::Proxy::call).
 ///
-/// On the wire it is the hash of its name.
+/// On the wire it is the hash of its name. The function captures nothing: it is a `fn` or a closure of its own arguments.
 pub struct Method<T, A, R> {
     name: &'static str,
     id: u32,
@@ -155,7 +155,62 @@ impl<T> fmt::Debug for Methods<T> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
-/// One call at a time is run on an object. One that panics gives its caller an error, and the object lives on.
+/// One call at a time is run on an object, as a whole. One that panics gives its caller an error, and the object lives
+/// on. What a method returns is a value, a `Result` too: the caller gets it as it is, inside of the call's own.
+///
+/// What the methods do not list is not there for proxies. Beside them [`Proxy::with`](super::Proxy::with) runs any
+/// function on the object, for clients of the same build.
+///
+/// # Other objects
+///
+/// A method may get proxies, keep them and give them, and call them: in the server such a call takes no round trip. Of
+/// something that its caller goes on with, an iterator say, it [makes an object](super::Proxy::here) and gives a proxy.
+///
+/// ```
+/// use pool_shared::{Managed, Manager, Method, Methods, Proxy};
+///
+/// struct Countdown(u32);
+///
+/// impl Countdown {
+///     const NEXT: Method<Countdown, (), Option<u32>> = Method::new("next", |countdown, ()| {
+///         countdown.0 = countdown.0.checked_sub(1)?;
+///         Some(countdown.0)
+///     });
+/// }
+///
+/// impl Managed for Countdown {
+///     const NAME: &'static str = "Countdown";
+///     fn methods() -> Methods<Countdown> {
+///         Methods::new().with(&Countdown::NEXT)
+///     }
+/// }
+///
+/// struct Clock;
+///
+/// impl Clock {
+///     const FROM: Method<Clock, u32, Result<Proxy<Countdown>, String>> = Method::new("from", |_, start| {
+///         Proxy::here(Countdown(start)).map_err(|error| error.to_string())
+///     });
+/// }
+///
+/// impl Managed for Clock {
+///     const NAME: &'static str = "Clock";
+///     fn methods() -> Methods<Clock> {
+///         Methods::new().with(&Clock::FROM)
+///     }
+/// }
+///
+/// let manager = Manager::start()?;
+/// let clock = manager.create(|()| Clock, ())?;
+/// let countdown = clock.call(&Clock::FROM, 2)??;
+/// assert_eq!(countdown.call(&Countdown::NEXT, ())?, Some(1));
+/// assert_eq!(countdown.call(&Countdown::NEXT, ())?, Some(0));
+/// assert_eq!(countdown.call(&Countdown::NEXT, ())?, None);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
+/// A method that calls its own object, or one whose method waits for it meanwhile, gets
+/// [`Deadlock`](super::ManagerError::Deadlock).
 pub trait Managed: Send + Sized + 'static {
     /// What the type is called in errors and to those that connect from other builds.
     const NAME: &'static str;

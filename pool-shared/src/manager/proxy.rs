@@ -6,7 +6,7 @@ use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use pool_core::{codec, lend};
+use pool_core::{codec, lend, panics};
 use pool_ipc::marked::Marked;
 use pool_ipc::own::generation;
 use serde::de::{DeserializeOwned, Error as _};
@@ -16,7 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::context::{self, Context};
 use super::error::{Fault, ManagerError};
 use super::link::Link;
-use super::method::{Method, decode, encode};
+use super::method::{Managed, Method, decode, encode, object_of};
 use super::server::{Caller, Server};
 use super::wire::{FAULT, Request, VALUE};
 
@@ -90,9 +90,21 @@ impl<T: 'static> Proxy<T> {
         F: Fn(&mut T, C) -> R + Copy + Send + Sync + 'static,
     {
         lend::given(f);
-        let marked = const { &Marked::new(run::<T, C, R, F>) };
-        let name = marked.name().ok_or(ManagerError::OtherBuild)?;
-        self.handle.run(name, &context)
+        self.handle.run(const { &Marked::new(run::<T, C, R, F>) }, &context)
+    }
+
+    /// A new object of this value in the server that runs this code, for a method that gives out a proxy: of an
+    /// iterator, say, that its caller goes on with by calls.
+    ///
+    /// # Errors
+    /// [`NoServer`](ManagerError::NoServer): this code is not run by a method of a managed object.
+    pub fn here(value: T) -> Result<Proxy<T>>
+    where
+        T: Managed,
+    {
+        let Context::Serving { server, .. } = context::current() else { return Err(ManagerError::NoServer) };
+        let object = server.registry.insert(object_of(value));
+        Ok(Proxy::of(Handle { object, place: Place::Here(server) }))
     }
 
     /// Gives the object a name, by which others [find](super::Manager::find) it; the name keeps it. Whatever had the
@@ -151,7 +163,7 @@ impl Handle {
         }
     }
 
-    fn run<C, R>(&self, function: u64, context: &C) -> Result<R>
+    fn run<C, R>(&self, function: &'static Marked, argument: &C) -> Result<R>
     where
         C: Serialize + 'static,
         R: DeserializeOwned + 'static,
@@ -160,28 +172,42 @@ impl Handle {
             Place::Linked(link) => {
                 let link = self.current(link)?;
                 link.needs_same_build()?;
+                let function = function.name().ok_or(ManagerError::OtherBuild)?;
                 let input = {
                     let _context = context::calling(&link);
                     let mut input = Vec::new();
-                    if codec::with_plain(context, |bytes| input.extend_from_slice(bytes)).is_none() {
-                        codec::encode(context, &mut input).map_err(ManagerError::Encode)?;
+                    if codec::with_plain(argument, |bytes| input.extend_from_slice(bytes)).is_none() {
+                        codec::encode(argument, &mut input).map_err(ManagerError::Encode)?;
                     }
                     input
                 };
                 link.ask(&Request::Run { object: self.object, function, input })
             }
-            Place::Here(_) => {
-                Err(ManagerError::Refused("the server's own objects cannot lend each other".to_owned()))
+            Place::Here(server) => {
+                let entry = server.registry.find(self.object).ok_or(ManagerError::NoObject)?;
+                let _context = context::serving(server, None);
+                let (mut input, mut output, mut status) = (Vec::new(), Vec::new(), FAULT);
+                let ran = encode(argument, &mut input).and_then(|()| {
+                    let mut body =
+                        |value: &mut dyn Any| status = function.function()(value, &input, &mut output);
+                    panics::catch(|| entry.object.with(&mut body))?
+                });
+                let value = ran.and_then(|()| match status {
+                    VALUE => decode(&output),
+                    _ => Err(codec::decode(&output).unwrap_or(Fault::OtherBuild)),
+                });
+                value.map_err(|fault| fault.explain(""))
             }
         }
     }
 
     fn publish(&self, name: &str) -> Result<()> {
+        let name = name.to_owned();
         match &self.place {
-            Place::Linked(link) => {
-                self.current(link)?.ask(&Request::Publish { object: self.object, name: name.to_owned() })
+            Place::Linked(link) => self.current(link)?.ask(&Request::Publish { object: self.object, name }),
+            Place::Here(server) => {
+                server.registry.publish(self.object, name).map_err(|fault| fault.explain(""))
             }
-            Place::Here(_) => Err(ManagerError::Refused("names are given by clients".to_owned())),
         }
     }
 

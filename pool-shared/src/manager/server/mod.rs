@@ -7,6 +7,7 @@
 //! | `serve.rs` | a channel's thread: greeting, calls, replies |
 //! | `admit.rs` | the main thread: who comes, and who has gone |
 //! | `object.rs` | an object behind its own lock, or one that waits by itself |
+//! | `turns.rs` | a value that threads have one after the other, without waiting in a circle |
 //! | `monitor.rs` | waiting for an object to change |
 
 mod admit;
@@ -15,6 +16,7 @@ mod object;
 mod registry;
 mod serve;
 mod session;
+mod turns;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

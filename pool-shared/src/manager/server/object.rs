@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use pool_core::panics;
 
+use super::turns::Turns;
 use super::{Caller, lock};
 use crate::manager::error::Fault;
 use crate::manager::method::{Access, Managed, Methods, Waits};
@@ -29,13 +30,13 @@ pub(crate) trait Object: Send + Sync {
 
 /// A value behind a lock of its own.
 pub(crate) struct Guarded<T> {
-    value: Mutex<T>,
+    value: Turns<T>,
     methods: Arc<Methods<T>>,
 }
 
 impl<T: Managed> Guarded<T> {
     pub(crate) fn new(value: T) -> Guarded<T> {
-        Guarded { value: Mutex::new(value), methods: table(T::methods) }
+        Guarded { value: Turns::new(value), methods: table(T::methods) }
     }
 }
 
@@ -43,12 +44,12 @@ impl<T: Managed> Object for Guarded<T> {
     fn call(&self, method: u32, caller: &Caller, input: &[u8], output: &mut Vec<u8>) -> Result<(), Fault> {
         let shim = self.methods.find(method).ok_or(Fault::NoMethod)?;
         // A method that panicked has left the value as it is; that is its caller's to judge.
-        let mut value = lock(&self.value);
+        let mut value = self.value.take()?;
         panics::catch(|| shim(Access::Alone(&mut value), caller, input, output))?
     }
 
     fn with(&self, body: &mut dyn FnMut(&mut dyn Any)) -> Result<(), Fault> {
-        body(&mut *lock(&self.value));
+        body(&mut *self.value.take()?);
         Ok(())
     }
 

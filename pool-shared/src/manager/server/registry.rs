@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use pool_core::panics;
 use pool_ipc::exit::random;
 use pool_ipc::marked::Marked;
 
@@ -39,6 +40,14 @@ struct Ticket {
     end: Option<Instant>,
 }
 
+/// Lets go of an object, which may be the last that somebody does with it.
+pub(crate) fn put_down(entry: Arc<Entry>) {
+    if let Some(entry) = Arc::into_inner(entry) {
+        // The user's code, which may panic; there is nobody to tell.
+        let _ = panics::catch(|| drop(entry));
+    }
+}
+
 thread_local! {
     /// Objects that nobody has any more, while one of them is dropped: it may hold others.
     static GONE: RefCell<Option<Vec<Arc<Entry>>>> = const { RefCell::new(None) };
@@ -57,7 +66,7 @@ impl Registry {
     }
 
     /// Owns `object` from now on, with one proxy of it.
-    pub(super) fn insert(&self, object: Box<dyn Object>) -> u64 {
+    pub(crate) fn insert(&self, object: Box<dyn Object>) -> u64 {
         // ORDERING: a number that stands for itself.
         let number = self.next.fetch_add(1, Relaxed);
         let entry = Arc::new(Entry { number, count: Mutex::new(1), object });
@@ -111,7 +120,7 @@ impl Registry {
         if first {
             let mut next = Some(entry);
             while let Some(entry) = next {
-                drop(entry);
+                put_down(entry);
                 next = GONE.with_borrow_mut(|gone| gone.as_mut().and_then(Vec::pop));
             }
             GONE.set(None);
@@ -157,7 +166,7 @@ impl Registry {
     }
 
     /// Gives an object a name, which keeps it.
-    pub(super) fn publish(&self, object: u64, name: String) -> Result<(), Fault> {
+    pub(crate) fn publish(&self, object: u64, name: String) -> Result<(), Fault> {
         self.hold(object).ok_or(Fault::NoObject)?;
         let before = lock(&self.names).insert(name, object);
         before.into_iter().for_each(|object| self.release(object));

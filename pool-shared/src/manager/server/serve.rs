@@ -3,14 +3,14 @@
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::*};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, Weak};
 
 use pool_core::{codec, panics};
 use pool_ipc::marked::Marked;
 use pool_ipc::own::Stays;
 use pool_ipc::stream;
 
-use super::registry::Entry;
+use super::registry::{Entry, put_down};
 use super::{Object, Server, Session, lock};
 use crate::connection::Secret;
 use crate::manager::channel::Channel;
@@ -192,10 +192,16 @@ struct Serving<'a> {
     server: &'a Arc<Server>,
     session: &'a Arc<Session>,
     member: &'a Arc<Member>,
-    /// The object of the last call, and the session's epoch then.
-    recent: Option<(u64, Arc<Entry>)>,
+    recent: Option<Recent>,
     /// The server is to end when this call has been answered.
     is_last: bool,
+}
+
+/// The object of the last call, and the session's epoch then.
+struct Recent {
+    epoch: u64,
+    object: u64,
+    entry: Weak<Entry>,
 }
 
 impl Serving<'_> {
@@ -240,15 +246,26 @@ impl Serving<'_> {
     }
 
     fn call(&mut self, head: Head, input: &[u8], reply: &mut Vec<u8>) -> Result<(), Fault> {
-        let epoch = self.session.epoch();
-        if !self.recent.as_ref().is_some_and(|(then, entry)| *then == epoch && entry.number == head.object) {
-            self.recent = None;
-            self.recent = Some((epoch, self.entry(head.object)?));
-        }
-        let Some((_, entry)) = &self.recent else { return Err(Fault::NoObject) };
+        let entry = self.current(head.object)?;
         let (server, session, member) = (self.server, self.session, Some(self.member));
-        let caller = Caller { server, session, thread: head.thread, entry, member };
-        entry.object.call(head.method, &caller, input, reply)
+        let caller = Caller { server, session, thread: head.thread, entry: &entry, member };
+        let called = entry.object.call(head.method, &caller, input, reply);
+        put_down(entry);
+        called
+    }
+
+    /// The object of a call, which is that of the last call most likely. That it was is no reason for it to live on.
+    fn current(&mut self, object: u64) -> Result<Arc<Entry>, Fault> {
+        let epoch = self.session.epoch();
+        if let Some(recent) = &self.recent
+            && (recent.epoch, recent.object) == (epoch, object)
+            && let Some(entry) = recent.entry.upgrade()
+        {
+            return Ok(entry);
+        }
+        let entry = self.entry(object)?;
+        self.recent = Some(Recent { epoch, object, entry: Arc::downgrade(&entry) });
+        Ok(entry)
     }
 
     /// An object that the session has a proxy of.
@@ -262,8 +279,6 @@ impl Serving<'_> {
         let registry = &self.server.registry;
         let request = codec::decode(input)
             .map_err(|error| Fault::Refused(format!("a request that is none: {error}")))?;
-        // The object of the last call may go.
-        self.recent = None;
         match request {
             Request::Create { maker, input } => {
                 let maker = Marked::find(maker).ok_or(Fault::OtherBuild)?;
@@ -278,7 +293,9 @@ impl Serving<'_> {
                 let marked = Marked::find(function).ok_or(Fault::OtherBuild)?;
                 let mut status = FAULT;
                 let run = || entry.object.with(&mut |value| status = marked.function()(value, &input, reply));
-                panics::catch(run)??;
+                let ran = panics::catch(run);
+                put_down(entry);
+                ran??;
                 if status == VALUE { Ok(()) } else { Err(failed(reply)) }
             }
             Request::Adopt { object, ticket } => {
