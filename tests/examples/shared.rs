@@ -2,7 +2,7 @@
 
 use crate::printed::{pids, run};
 
-crate::alone!(lock, queue_and_pipe, shared_value_and_array);
+crate::alone!(lock, queue_and_pipe, shared_value_and_array, manager);
 
 fn lock() {
     let printed = run("lock", &[]);
@@ -46,5 +46,21 @@ fn shared_value_and_array() {
     assert_eq!(writers.len(), 4);
     for writer in writers {
         assert_eq!(array.matches(&writer.to_string()).count(), 8, "{array}");
+    }
+}
+
+fn manager() {
+    let printed = run("manager", &[]);
+    assert!(printed.one("changed the dict and the lists").who.starts_with("Process-"));
+    for text in [
+        "changed",
+        r#"1: "1""#,
+        r#""2": 2"#,
+        "0.25: None",
+        "the list: [9, 8, 7, 6, 5, 4, 3, 2, 1, 0]",
+        r#"the list in the dict: ["from the parent", "from the child"]"#,
+        "9 and 4 times 1000: Some(4009)",
+    ] {
+        assert!(printed.text().contains(text), "{text}");
     }
 }

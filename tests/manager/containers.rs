@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use pool::shared::{
-    ArrayProxy, DictProxy, ListProxy, Manager, ManagerError, NamespaceProxy, SetProxy, ValueProxy,
+    ArrayProxy, DictProxy, Dynamic, ListProxy, Manager, ManagerError, NamespaceProxy, SetProxy, ValueProxy,
 };
 use serde::{Deserialize, Serialize};
 
@@ -28,6 +28,7 @@ with_the_other_side_everywhere!(
     the_text_form_of_a_namespace_hides_private_names,
     a_change_with_the_lock_is_one_whole,
     a_function_that_panics_leaves_the_container_usable,
+    keys_and_values_of_many_types_are_in_one_dict,
 );
 
 fn strings<const N: usize>(of: [&str; N]) -> Vec<String> {
@@ -370,4 +371,25 @@ fn a_function_that_panics_leaves_the_container_usable(elsewhere: Elsewhere) {
     elsewhere.start(other, list.clone()).join();
     list.sort().unwrap();
     assert_eq!(list.to_vec().unwrap(), [1, 2, 3]);
+}
+
+fn keys_and_values_of_many_types_are_in_one_dict(elsewhere: Elsewhere) {
+    let manager = Manager::start().unwrap();
+    let dict = manager.dict::<Dynamic, Dynamic>().unwrap();
+    let list = manager.list([Dynamic::from(1)]).unwrap();
+    dict.insert("list".into(), list.clone().into()).unwrap();
+    dict.insert(list.clone().into(), "a proxy is a key".into()).unwrap();
+    let other = |dict: DictProxy<Dynamic, Dynamic>| {
+        dict.update([(1.into(), "1".into()), ("2".into(), 2.into()), (0.25.into(), Dynamic::None)]).unwrap();
+        let list = dict.get(&Dynamic::from("list")).unwrap().unwrap();
+        list.as_list_proxy().unwrap().push("from the other side".into()).unwrap();
+        assert_eq!(dict.get(&list).unwrap(), Some("a proxy is a key".into()));
+        dict.keys().unwrap().len()
+    };
+    assert_eq!(elsewhere.start(other, dict.clone()).join(), 5);
+    assert_eq!(
+        dict.get_many([1.into(), "2".into(), 0.25.into(), 1.0.into()]).unwrap(),
+        [Some("1".into()), Some(2.into()), Some(Dynamic::None), None]
+    );
+    assert_eq!(list.to_vec().unwrap(), [1.into(), Dynamic::from("from the other side")]);
 }

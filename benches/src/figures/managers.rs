@@ -123,10 +123,10 @@ fn many(name: &'static str, what: &'static str, sides: fn(usize) -> Result<Vec<S
     }
 }
 
-fn at_once(
-    n: usize,
-    call: fn(&DictProxy<u64, u64>, &ListProxy<u64>, usize) -> Result<()>,
-) -> Result<Vec<Side>> {
+/// One call for so many elements.
+type AtOnce = fn(&DictProxy<u64, u64>, &ListProxy<u64>, usize) -> Result<()>;
+
+fn at_once(n: usize, call: AtOnce) -> Result<Vec<Side>> {
     let manager = Manager::start()?;
     let objects = Objects::new(&manager)?;
     Ok(vec![Side::subject("Manager", move || {

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::borrow::Cow;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -211,6 +212,14 @@ impl Handle {
         }
     }
 
+    /// Whose object it is.
+    fn server(&self) -> u128 {
+        match &self.place {
+            Place::Linked(link) => link.server,
+            Place::Here(server) => server.id,
+        }
+    }
+
     /// The link of this process: in a forked child that is not the one of its parent.
     #[inline]
     fn current<'a>(&self, link: &'a Arc<Link>) -> Result<Cow<'a, Arc<Link>>> {
@@ -300,15 +309,17 @@ impl<T> Clone for Proxy<T> {
 /// Whether both are of the same object.
 impl<T> PartialEq for Proxy<T> {
     fn eq(&self, other: &Proxy<T>) -> bool {
-        let server = |handle: &Handle| match &handle.place {
-            Place::Linked(link) => link.server,
-            Place::Here(server) => server.id,
-        };
-        self.handle.object == other.handle.object && server(&self.handle) == server(&other.handle)
+        self.handle.object == other.handle.object && self.handle.server() == other.handle.server()
     }
 }
 
 impl<T> Eq for Proxy<T> {}
+
+impl<T> Hash for Proxy<T> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        (self.handle.object, self.handle.server()).hash(state);
+    }
+}
 
 impl<T> Serialize for Proxy<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {

@@ -2,6 +2,7 @@
 
 mod array;
 mod dict;
+mod dynamic;
 mod list;
 mod namespace;
 mod set;
@@ -16,6 +17,7 @@ use super::ManagerError;
 
 pub use array::{ArrayProxy, ManagedArray};
 pub use dict::{Dict, DictProxy};
+pub use dynamic::Dynamic;
 pub use list::{List, ListProxy};
 pub use namespace::{Namespace, NamespaceProxy};
 pub use set::{Set, SetProxy};
@@ -48,6 +50,12 @@ macro_rules! proxy {
         }
 
         impl<$($of),*> Eq for $proxy<$($of),*> {}
+
+        impl<$($of),*> std::hash::Hash for $proxy<$($of),*> {
+            fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+                self.0.hash(state);
+            }
+        }
 
         impl<$($of),*> serde::Serialize for $proxy<$($of),*> {
             fn serialize<S: serde::Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
