@@ -84,14 +84,16 @@ fn mark(payload: &(dyn Any + Send)) -> (TypeId, Option<String>) {
 #[cold]
 fn describe(payload: Box<dyn Any + Send>) -> PanicInfo {
     let mark = mark(&*payload);
-    let seen = SEEN.with(|place| place.take()).filter(|seen| seen.payload == mark);
+    // `try_with`: as in the hook.
+    let take_seen = || SEEN.try_with(|place| place.take()).ok().flatten();
+    let seen = take_seen().filter(|seen| seen.payload == mark);
     let message = mark.1.unwrap_or_else(|| "a panic whose payload is not a string".to_owned());
     let (location, backtrace) = seen.map_or((None, None), |seen| (seen.location, seen.backtrace));
     // A payload may panic as it is dropped, and what that panic carries may too: it is leaked.
     if let Err(second) = quietly(|| drop(payload)) {
         std::mem::forget(second);
     }
-    SEEN.with(|place| place.take());
+    drop(take_seen());
     PanicInfo { message, location, backtrace }
 }
 

@@ -13,11 +13,12 @@ const KEEP: usize = 1 << 20;
 /// then finds a buffer of its own.
 #[inline]
 pub fn with_scratch<U>(body: impl FnOnce(&mut Vec<u8>) -> U) -> U {
-    let mut buffer = SCRATCH.with(Cell::take);
+    // A finalizer may run when the thread's locals are gone already: then it has a new one each time.
+    let mut buffer = SCRATCH.try_with(Cell::take).unwrap_or_default();
     buffer.clear();
     let result = body(&mut buffer);
     if buffer.capacity() <= KEEP {
-        SCRATCH.with(|place| place.set(buffer));
+        let _ = SCRATCH.try_with(|place| place.set(buffer));
     }
     result
 }

@@ -90,7 +90,8 @@ impl Shared {
     /// `more`: as for [`Hub::settle`].
     #[inline]
     fn visit_and<U>(&self, more: bool, body: impl FnOnce(&mut Hub, &Clock, &mut Outcomes) -> U) -> U {
-        let mut out = OUTCOMES.with(Cell::take);
+        // At the end of the program the main thread's locals are gone before its finalizers run.
+        let mut out = OUTCOMES.try_with(Cell::take).unwrap_or_default();
         let now = Clock::default();
         let (result, knock, news) = {
             let mut hub = lock(&self.hub);
@@ -107,7 +108,7 @@ impl Shared {
                 let _ = panics::catch(|| task.end(end));
             }
         }
-        OUTCOMES.with(|place| place.set(out));
+        let _ = OUTCOMES.try_with(|place| place.set(out));
         for news in news.into_iter().flatten() {
             self.hooks.call(news, |callback| self.run_callback(callback));
         }
