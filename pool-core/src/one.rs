@@ -125,6 +125,9 @@ fn decoded<V>(decoded: std::result::Result<std::result::Result<V, CodecError>, P
 
 /// Encodes a value to be sent; an array is moved. The panics of the user's code are errors.
 pub(crate) fn encode<V: Serialize + Send + 'static>(value: V) -> Result<Payload> {
+    if let Some((bytes, len)) = codec::number(&value) {
+        return Ok(Payload::copy_of(&bytes[..len]));
+    }
     let encoded = panics::catch(|| match codec::into_plain(value) {
         Ok(plain) => Ok(Payload::Plain(plain)),
         Err(value) => with_scratch(|scratch| {

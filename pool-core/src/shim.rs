@@ -134,6 +134,10 @@ fn encode<V: Serialize + 'static>(
     status: Status,
     output: &mut dyn FnMut(u32, &[u8]),
 ) -> Result<(), Failure> {
+    if let Some((bytes, len)) = codec::number(value) {
+        output(status as u32, &bytes[..len]);
+        return Ok(());
+    }
     if codec::with_plain(value, |bytes| output(status as u32, bytes)).is_some() {
         return Ok(());
     }

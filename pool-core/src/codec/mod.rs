@@ -42,6 +42,7 @@
 mod de;
 mod described;
 mod error;
+mod number;
 mod plain;
 mod ser;
 
@@ -49,6 +50,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use described::Described;
 pub use error::{CodecError, CodecErrorKind};
+pub(crate) use number::number;
 pub use plain::{
     Plain, PlainBuf, from_plain, from_plain_slice, into_plain, is_plain, make_room_by, with_plain,
 };
