@@ -209,8 +209,8 @@ where
         lock(&self.collector).as_ref().is_some_and(|collector| collector.wanted(self.index))
     }
 
-    fn limits(&self) -> Limits {
-        self.limits
+    fn limits(&self) -> Option<&Limits> {
+        Some(&self.limits)
     }
 }
 

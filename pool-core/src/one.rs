@@ -185,8 +185,9 @@ where
     fn run(self: Arc<Self>) {
         let Some(arg) = self.slot.take_arg() else { return };
         let attempt = |arg| panics::catch(|| T::call(&self.bound, arg));
+        let limits = self.limits.as_deref().copied().unwrap_or_default();
         let outcome =
-            again::persistently(self.limits(), arg, attempt, std::result::Result::is_err, || self.wanted());
+            again::persistently(limits, arg, attempt, std::result::Result::is_err, || self.wanted());
         self.settle(match outcome {
             Ok(Ok(value)) => OneRaw::Value(value),
             Ok(Err(panic)) => OneRaw::Failed(Error::panicked(panic).by(Some(&Worker::this_thread()))),
@@ -217,8 +218,8 @@ where
         self.slot.release();
     }
 
-    fn limits(&self) -> Limits {
-        self.limits.as_deref().copied().unwrap_or_default()
+    fn limits(&self) -> Option<&Limits> {
+        self.limits.as_deref()
     }
 }
 

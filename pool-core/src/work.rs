@@ -44,8 +44,8 @@ pub trait Work: Send + Sync {
     /// Takes a [`withhold`](Work::withhold) back.
     fn release(&self) {}
 
-    /// What the caller asked for.
-    fn limits(&self) -> Limits;
+    /// What the caller asked for; `None`: nothing in particular.
+    fn limits(&self) -> Option<&Limits>;
 }
 
 /// A reference to a task, as it is queued.

@@ -1,7 +1,7 @@
 //! The pool's state under its one lock, and the performance of what the scheduler decides.
 //!
-//! Nothing in here runs the user's code: outcomes are collected in `out`, and delivered when the lock
-//! is released ([`crate::shared`]).
+//! Nothing in here runs the user's code: outcomes are collected, and delivered when the lock is released
+//! ([`crate::shared`]).
 //!
 //! **Who takes replies in.** Whoever holds the lock does. Between times somebody has to be told that
 //! there are some; [`Listening`](crate::listening::Listening) says who, and `arm` sees to it.
@@ -23,8 +23,22 @@ use crate::post::Post;
 use crate::scheduler::{Action, Event, Phase, Policy, Scheduler, SeatId, Why};
 use crate::ticket::Ticket;
 
-/// Tasks and what ends them, to be delivered without the lock.
-pub(crate) type Outcomes = Vec<(Task, End)>;
+/// Tasks and what ends them, to be delivered without the lock. Mostly there is one, which has a place of its own.
+#[derive(Default)]
+pub(crate) struct Outcomes {
+    pub(crate) first: Option<(Task, End)>,
+    pub(crate) more: Vec<(Task, End)>,
+}
+
+impl Outcomes {
+    #[inline]
+    fn push(&mut self, task: Task, end: End) {
+        match self.first {
+            None => self.first = Some((task, end)),
+            Some(_) => self.more.push((task, end)),
+        }
+    }
+}
 
 pub(crate) struct Hub {
     pub(crate) scheduler: Scheduler<Ticket>,
@@ -48,10 +62,10 @@ pub(crate) struct Hub {
     pub(crate) has_spare: bool,
     /// Whom the lanes were last asked to tell.
     armed: Option<Tell>,
+    /// Empty between visits.
+    pub(crate) outcomes: Outcomes,
     /// Empty between events.
     actions: VecDeque<Action<Ticket>>,
-    /// The reply that is being taken in.
-    reply: Option<(SeatId, Reply, Option<io::Result<Luggage>>)>,
     /// The worker whose death is being dealt with.
     dead: Option<(Worker, Exit)>,
     submissions: u32,
@@ -84,47 +98,41 @@ impl Hub {
             planned: None,
             has_spare: false,
             armed: None,
+            outcomes: Outcomes::default(),
             actions: VecDeque::new(),
-            reply: None,
             dead: None,
             submissions: 0,
         }
     }
 
-    pub(crate) fn submit(&mut self, ticket: Ticket, now: &Clock, out: &mut Outcomes) {
-        self.scheduler.submitted(ticket, now, &mut self.actions);
-        self.act(now, out);
+    pub(crate) fn submit(&mut self, ticket: Ticket, now: &Clock) {
+        if let Some(seat) = self.scheduler.submitted(ticket, now, &mut self.actions) {
+            self.send(seat, now);
+        }
+        self.act(now);
         // With more than the lanes hold, a caller that goes on submitting keeps them filled.
         self.submissions = self.submissions.wrapping_add(1);
         if self.scheduler.has_queue() && self.submissions.is_multiple_of(8) {
-            self.take_in(now, out);
+            self.take_in(now);
         }
     }
 
     /// Has the scheduler decide, and performs what it decides.
-    pub(crate) fn handle(&mut self, event: Event, now: &Clock, out: &mut Outcomes) {
+    pub(crate) fn handle(&mut self, event: Event, now: &Clock) {
         self.scheduler.handle(event, now, &mut self.actions);
-        self.act(now, out);
+        self.act(now);
     }
 
-    fn act(&mut self, now: &Clock, out: &mut Outcomes) {
+    #[inline]
+    fn act(&mut self, now: &Clock) {
         while let Some(action) = self.actions.pop_front() {
-            self.perform(action, now, out);
+            self.perform(action, now);
         }
     }
 
-    fn perform(&mut self, action: Action<Ticket>, now: &Clock, out: &mut Outcomes) {
+    fn perform(&mut self, action: Action<Ticket>, now: &Clock) {
         match action {
-            Action::Send(seat) => {
-                let Some(post) = &mut self.posts[seat] else { return };
-                let kept = post.lane.outstanding();
-                if let Some(ticket) = self.scheduler.tasks(seat).get_mut(kept)
-                    && let Err(error) = post.send(ticket)
-                {
-                    let event = Event::Unsendable { seat, kept, why: error.to_string() };
-                    self.scheduler.handle(event, now, &mut self.actions);
-                }
-            }
+            Action::Send(seat) => self.send(seat, now),
             Action::TakeBack(seat) => {
                 let Some(post) = &mut self.posts[seat] else { return };
                 let returned = post.take_back();
@@ -162,31 +170,37 @@ impl Hub {
                     self.scheduler.handle(event, now, &mut self.actions);
                 }
             }
-            Action::Deliver(ticket) => {
-                if let Some((seat, reply, luggage)) = self.reply.take() {
-                    // A plain value needs no author.
-                    let worker = if reply.status == 0 { None } else { self.posts[seat].as_ref() };
-                    let worker = worker.map(|post| Box::new(post.worker()));
-                    out.push((ticket.task, end_of(reply, luggage, worker)));
-                }
-            }
             Action::Fail(ticket, why) => {
                 let error = self.error_of(why);
-                out.push((ticket.task, End::Failed(error)));
+                self.outcomes.push(ticket.task, End::Failed(error));
             }
+        }
+    }
+
+    /// Puts the oldest task of this seat that is not in its lane there.
+    #[inline]
+    fn send(&mut self, seat: SeatId, now: &Clock) {
+        let Some(post) = &mut self.posts[seat] else { return };
+        let kept = post.lane.outstanding();
+        if let Some(ticket) = self.scheduler.tasks(seat).get_mut(kept)
+            && let Err(error) = post.send(ticket)
+        {
+            let event = Event::Unsendable { seat, kept, why: error.to_string() };
+            self.scheduler.handle(event, now, &mut self.actions);
         }
     }
 
     /// Takes in every reply that is there.
-    pub(crate) fn take_in(&mut self, now: &Clock, out: &mut Outcomes) {
+    pub(crate) fn take_in(&mut self, now: &Clock) {
         for seat in 0..self.posts.len() {
-            self.take_in_from(seat, now, out);
+            self.take_in_from(seat, now);
         }
     }
 
-    fn take_in_from(&mut self, seat: SeatId, now: &Clock, out: &mut Outcomes) {
-        while self.scheduler.listens_to(seat)
-            && let Some(post) = &mut self.posts[seat]
+    fn take_in_from(&mut self, seat: SeatId, now: &Clock) {
+        while let Some(post) = &mut self.posts[seat]
+            && post.lane.has_reply()
+            && self.scheduler.listens_to(seat)
             && let Some(received) = post.lane.receive()
         {
             post.changed = true;
@@ -194,7 +208,7 @@ impl Hub {
             match received {
                 Ok(reply) if std::mem::take(&mut post.initializing) => {
                     let outcome = initialized(reply, post.worker());
-                    self.handle(Event::Initialized(seat, outcome), now, out);
+                    self.handle(Event::Initialized(seat, outcome), now);
                 }
                 Ok(reply) => {
                     let panicked = work::has_panicked(reply.status);
@@ -204,11 +218,15 @@ impl Hub {
                         false => None,
                     };
                     let luggage = reply.accompanied.then(|| post.came_along());
-                    self.reply = Some((seat, reply, luggage));
-                    self.handle(Event::Replied { seat, panicked, size }, now, out);
-                    self.reply = None;
+                    if let Some(ticket) = self.scheduler.replied(seat, panicked, size, now, &mut self.actions)
+                    {
+                        // A plain value needs no author.
+                        let worker = (reply.status != 0).then(|| Box::new(post.worker()));
+                        self.outcomes.push(ticket.task, end_of(reply, luggage, worker));
+                    }
+                    self.act(now);
                 }
-                Err(error) => self.handle(Event::Nonsense(seat, error.0.to_string()), now, out),
+                Err(error) => self.handle(Event::Nonsense(seat, error.0.to_string()), now),
             }
         }
     }
@@ -219,8 +237,8 @@ impl Hub {
     }
 
     /// A worker has ended.
-    pub(crate) fn exited(&mut self, seat: SeatId, ended: Ended, now: &Clock, out: &mut Outcomes) {
-        self.take_in_from(seat, now, out);
+    pub(crate) fn exited(&mut self, seat: SeatId, ended: Ended, now: &Clock) {
+        self.take_in_from(seat, now);
         let Some(mut post) = self.posts[seat].take() else { return };
         let begun = post.lane.in_hand();
         let tickets = self.scheduler.tasks(seat);
@@ -235,31 +253,36 @@ impl Hub {
         self.tell(|| News::Ended(worker.clone(), exit));
         self.dead = Some((worker, exit));
         self.remains.push(post);
-        self.handle(Event::Exited { seat, begun, misborn, how }, now, out);
+        self.handle(Event::Exited { seat, begun, misborn, how }, now);
         self.dead = None;
     }
 
     /// A worker that was told to leave has ended.
-    pub(crate) fn left(&mut self, number: u64, ended: Ended, now: &Clock, out: &mut Outcomes) {
+    pub(crate) fn left(&mut self, number: u64, ended: Ended, now: &Clock) {
         let Some(at) = self.leavers.iter().position(|(leaver, _)| *leaver == number) else { return };
         let (_, post) = self.leavers.swap_remove(at);
         let exit = exit_of(ended, &post);
         self.tell(|| News::Ended(post.worker(), exit));
         self.remains.push(post);
-        self.handle(Event::Left(number), now, out);
+        self.handle(Event::Left(number), now);
     }
 
     /// A worker was started.
-    pub(crate) fn born(&mut self, seat: SeatId, post: Post, now: &Clock, out: &mut Outcomes) {
+    pub(crate) fn born(&mut self, seat: SeatId, post: Post, now: &Clock) {
         self.tell(|| News::Started(post.worker()));
         self.posts[seat] = Some(post);
-        self.handle(Event::Born(seat), now, out);
+        self.handle(Event::Born(seat), now);
     }
 
-    pub(crate) fn resize(&mut self, workers: usize, now: &Clock, out: &mut Outcomes) {
+    pub(crate) fn resize(&mut self, workers: usize, now: &Clock) {
         let seats = self.posts.len().max(workers);
         self.posts.resize_with(seats, || None);
-        self.handle(Event::Resize(workers), now, out);
+        self.handle(Event::Resize(workers), now);
+    }
+
+    #[inline]
+    pub(crate) fn take_news(&mut self) -> Option<Vec<News>> {
+        self.news.as_mut().filter(|news| !news.is_empty()).map(std::mem::take)
     }
 
     fn tell(&mut self, news: impl FnOnce() -> News) {
@@ -269,8 +292,8 @@ impl Hub {
     }
 
     /// Nothing is begun any more, and every worker is asked to end.
-    pub(crate) fn terminate_workers(&mut self, now: &Clock, out: &mut Outcomes) {
-        self.handle(Event::CancelQueued, now, out);
+    pub(crate) fn terminate_workers(&mut self, now: &Clock) {
+        self.handle(Event::CancelQueued, now);
         self.posts.iter().flatten().for_each(|post| post.child.terminate());
     }
 
@@ -288,7 +311,7 @@ impl Hub {
     }
 
     /// Takes a task back, withheld, that no worker has begun.
-    pub(crate) fn withdraw(&mut self, task: &Task, now: &Clock, out: &mut Outcomes) -> bool {
+    pub(crate) fn withdraw(&mut self, task: &Task, now: &Clock) -> bool {
         let cancelled = || End::Failed(Error::new(ErrorKind::Cancelled, ""));
         // From both ends: whoever withdraws one after the other goes through them from the first or from the
         // last, and finds each at once.
@@ -298,7 +321,7 @@ impl Hub {
         if let Some(at) = both.into_iter().find(|at| queue[*at].is_of(task)) {
             let withheld = task.withhold();
             if withheld && let Some(ticket) = self.scheduler.queue().remove(at) {
-                out.push((ticket.task, cancelled()));
+                self.outcomes.push(ticket.task, cancelled());
             }
             return withheld;
         }
@@ -307,7 +330,7 @@ impl Hub {
             return false;
         }
         // What has not begun comes back, and this one goes no further, because nobody wants it.
-        self.handle(Event::Forgotten { seat, in_hand: false }, now, out);
+        self.handle(Event::Forgotten { seat, in_hand: false }, now);
         let begun = self.seat_of(task).is_some();
         if begun {
             task.release();
@@ -316,11 +339,12 @@ impl Hub {
     }
 
     /// Nobody wants this task any more.
-    pub(crate) fn forget(&mut self, task: &Task, now: &Clock, out: &mut Outcomes) {
+    pub(crate) fn forget(&mut self, task: &Task, now: &Clock) {
         let is_it = |ticket: &Ticket| ticket.is_of(task);
         if let Some(at) = self.scheduler.queue().iter().position(is_it) {
-            let ticket = self.scheduler.queue().remove(at);
-            out.extend(ticket.map(|ticket| (ticket.task, End::Failed(Error::new(ErrorKind::Cancelled, "")))));
+            if let Some(ticket) = self.scheduler.queue().remove(at) {
+                self.outcomes.push(ticket.task, End::Failed(Error::new(ErrorKind::Cancelled, "")));
+            }
             return;
         }
         for seat in 0..self.posts.len() {
@@ -328,10 +352,10 @@ impl Hub {
                 continue;
             }
             // If it has not begun it comes back, and goes no further.
-            self.handle(Event::Forgotten { seat, in_hand: false }, now, out);
+            self.handle(Event::Forgotten { seat, in_hand: false }, now);
             let in_hand = self.posts[seat].as_ref().is_some_and(|post| post.lane.in_hand() > 0);
             if in_hand && self.scheduler.tasks(seat).front().is_some_and(is_it) {
-                self.handle(Event::Forgotten { seat, in_hand: true }, now, out);
+                self.handle(Event::Forgotten { seat, in_hand: true }, now);
             }
             return;
         }
@@ -341,14 +365,14 @@ impl Hub {
     /// listener is told of what comes.
     ///
     /// `more`: the visitor is likely to come again at once with another task.
-    pub(crate) fn settle(&mut self, more: bool, listening: &Listening, now: &Clock, out: &mut Outcomes) {
+    pub(crate) fn settle(&mut self, more: bool, listening: &Listening, now: &Clock) {
         if more {
             self.flush_or_hold();
         } else {
             self.flush();
         }
         while self.arm(listening) {
-            self.take_in(now, out);
+            self.take_in(now);
             self.flush();
         }
     }

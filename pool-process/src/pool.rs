@@ -70,7 +70,7 @@ impl ProcessPool {
     /// [`terminate`](pool_core::Pool::terminate) asks nobody.
     pub fn terminate_workers(&self) {
         if !self.shared.is_foreign() {
-            self.shared.visit(|hub, now, out| hub.terminate_workers(now, out));
+            self.shared.visit(|hub, now| hub.terminate_workers(now));
         }
     }
 

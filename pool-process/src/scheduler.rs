@@ -74,7 +74,8 @@ pub(crate) struct Policy {
     pub(crate) idle_timeout: Option<Duration>,
 }
 
-/// What happened, but for a task that came: see [`Scheduler::submitted`].
+/// What happened, but for a task that came and one that was answered: see [`Scheduler::submitted`] and
+/// [`Scheduler::replied`].
 #[derive(Debug)]
 pub(crate) enum Event {
     /// A worker process was started on a seat.
@@ -85,8 +86,6 @@ pub(crate) enum Event {
     Ready(SeatId),
     /// The worker answered what it was to do first; or why that failed.
     Initialized(SeatId, Result<(), String>),
-    /// The worker answered the oldest task in its lane. `size`: how large it is now, if that is asked.
-    Replied { seat: SeatId, panicked: bool, size: Option<u64> },
     /// What it answered makes no sense.
     Nonsense(SeatId, String),
     /// The worker process ended (`how`), and every reply of it that anybody listens to was told before. It
@@ -129,8 +128,6 @@ pub(crate) enum Action<T> {
     Dismiss(SeatId, u64),
     /// Kill a leaver.
     KillLeaver(u64),
-    /// End this task with the reply at hand.
-    Deliver(T),
     /// End this task with an error.
     Fail(T, Why),
 }
@@ -225,9 +222,6 @@ impl<T: Ticket> Scheduler<T> {
     /// Takes in what happened; appends what to do.
     pub(crate) fn handle(&mut self, event: Event, now: &Clock, actions: &mut VecDeque<Action<T>>) {
         match event {
-            Event::Replied { seat, panicked, size } => {
-                return self.replied(seat, panicked, size, now, actions);
-            }
             Event::Born(seat) => self.born(seat, now, actions),
             Event::BirthFailed(seat, why) => self.birth_failed(seat, why, now, actions),
             Event::Ready(seat) => self.ready(seat, now, actions),

@@ -17,7 +17,7 @@ use pool_ipc::watch::Watch;
 
 use crate::clock::Clock;
 use crate::hooks::Hooks;
-use crate::hub::{Hub, Outcomes};
+use crate::hub::{Hub, News};
 use crate::listening::Listening;
 use crate::options::Surroundings;
 use crate::scheduler::{self, Phase, Policy};
@@ -48,8 +48,9 @@ pub(crate) struct Shared {
 }
 
 thread_local! {
-    /// An empty vector with room, so that taking in one reply needs no allocation.
-    static OUTCOMES: Cell<Outcomes> = const { Cell::new(Vec::new()) };
+    /// An empty vector with room, for the hub while this thread delivers what was in the hub's: so that taking in
+    /// replies needs no allocation.
+    static OUTCOMES: Cell<Vec<(Task, End)>> = const { Cell::new(Vec::new()) };
 }
 
 impl Shared {
@@ -83,36 +84,53 @@ impl Shared {
 
     /// Does something to the hub, and then what follows from it: workers are woken, listeners told, and
     /// outcomes delivered, the last without the lock.
-    pub(crate) fn visit<U>(&self, body: impl FnOnce(&mut Hub, &Clock, &mut Outcomes) -> U) -> U {
-        self.visit_and(false, body)
+    pub(crate) fn visit<U>(&self, body: impl FnOnce(&mut Hub, &Clock) -> U) -> U {
+        self.visit_in(lock(&self.hub), false, body)
     }
 
-    /// `more`: as for [`Hub::settle`].
+    /// The same, by who has the lock already. `more`: as for [`Hub::settle`].
     #[inline]
-    fn visit_and<U>(&self, more: bool, body: impl FnOnce(&mut Hub, &Clock, &mut Outcomes) -> U) -> U {
-        // At the end of the program the main thread's locals are gone before its finalizers run.
-        let mut out = OUTCOMES.try_with(Cell::take).unwrap_or_default();
+    fn visit_in<U>(
+        &self,
+        mut hub: MutexGuard<'_, Hub>,
+        more: bool,
+        body: impl FnOnce(&mut Hub, &Clock) -> U,
+    ) -> U {
         let now = Clock::default();
-        let (result, knock, news) = {
-            let mut hub = lock(&self.hub);
-            let result = body(&mut hub, &now, &mut out);
-            hub.settle(more, &self.listening, &now, &mut out);
-            (result, hub.must_knock(), hub.news.as_mut().map(std::mem::take))
+        let result = body(&mut hub, &now);
+        hub.settle(more, &self.listening, &now);
+        let knock = hub.must_knock();
+        let first = hub.outcomes.first.take();
+        let more = match hub.outcomes.more.is_empty() {
+            true => None,
+            // At the end of the program the main thread's locals are gone before its finalizers run.
+            false => {
+                let spare = OUTCOMES.try_with(Cell::take).unwrap_or_default();
+                Some(std::mem::replace(&mut hub.outcomes.more, spare))
+            }
         };
+        let news = hub.take_news();
+        drop(hub);
         if knock {
             self.watch.knock();
         }
-        if !out.is_empty() {
-            for (task, end) in out.drain(..) {
-                // With its task may go the last of what the user bound to it, whose Drop may panic.
-                let _ = panics::catch(|| task.end(end));
-            }
+        if let Some((task, end)) = first {
+            deliver(task, end);
         }
-        let _ = OUTCOMES.try_with(|place| place.set(out));
-        for news in news.into_iter().flatten() {
-            self.hooks.call(news, |callback| self.run_callback(callback));
+        if let Some(outcomes) = more {
+            deliver_all(outcomes);
+        }
+        if let Some(news) = news {
+            self.tell(news);
         }
         result
+    }
+
+    #[cold]
+    fn tell(&self, news: Vec<News>) {
+        for news in news {
+            self.hooks.call(news, |callback| self.run_callback(callback));
+        }
     }
 
     /// Whether this process is a fork of the one that made the pool.
@@ -128,11 +146,15 @@ impl Shared {
         Ok(())
     }
 
-    /// Whether there is something to do for a leader, as far as can be told without waiting for the lock.
-    pub(crate) fn is_worth_a_visit(&self) -> bool {
+    /// Does what there is to do for a leader, if there is something, and if it can be told and done without waiting for
+    /// the lock.
+    pub(crate) fn take_in_what_is_there(&self) -> bool {
         match self.hub.try_lock() {
-            Ok(hub) => hub.is_worth_a_visit(),
-            Err(_) => false,
+            Ok(hub) if hub.is_worth_a_visit() => {
+                self.visit_in(hub, false, |hub, now| hub.take_in(now));
+                true
+            }
+            _ => false,
         }
     }
 
@@ -158,6 +180,17 @@ impl Shared {
     }
 }
 
+#[inline]
+fn deliver(task: Task, end: End) {
+    // With its task may go the last of what the user bound to it, whose Drop may panic.
+    let _ = panics::catch(|| task.end(end));
+}
+
+fn deliver_all(mut outcomes: Vec<(Task, End)>) {
+    outcomes.drain(..).for_each(|(task, end)| deliver(task, end));
+    let _ = OUTCOMES.try_with(|place| place.set(outcomes));
+}
+
 impl Backend for Shared {
     fn workers(&self) -> usize {
         if self.is_foreign() {
@@ -168,10 +201,10 @@ impl Backend for Shared {
 
     fn resize(&self, workers: usize) -> Result<()> {
         self.refuse_foreigners()?;
-        self.visit(|hub, now, out| match hub.scheduler.refusal() {
+        self.visit(|hub, now| match hub.scheduler.refusal() {
             Some(why) => Err(hub.error_of(why)),
             None => {
-                hub.resize(workers, now, out);
+                hub.resize(workers, now);
                 Ok(())
             }
         })
@@ -190,7 +223,7 @@ impl Backend for Shared {
             return task.end(End::Failed(error));
         }
         if let Some(ticket) = Ticket::of(task) {
-            self.visit_and(true, |hub, now, out| hub.submit(ticket, now, out));
+            self.visit_in(lock(&self.hub), true, |hub, now| hub.submit(ticket, now));
         }
     }
 
@@ -203,22 +236,22 @@ impl Backend for Shared {
 
     fn attend(&self) {
         if !self.is_foreign() {
-            self.visit(|hub, _, _| hub.attended = true);
+            self.visit(|hub, _| hub.attended = true);
         }
     }
 
     fn forget(&self, task: &Task) {
         if !self.is_foreign() {
-            self.visit(|hub, now, out| hub.forget(task, now, out));
+            self.visit(|hub, now| hub.forget(task, now));
         }
     }
 
     fn has_begun(&self, task: &Task) -> bool {
-        !self.is_foreign() && self.visit(|hub, _, _| hub.has_begun(task))
+        !self.is_foreign() && self.visit(|hub, _| hub.has_begun(task))
     }
 
     fn withdraw(&self, task: &Task) -> bool {
-        !self.is_foreign() && self.visit(|hub, now, out| hub.withdraw(task, now, out))
+        !self.is_foreign() && self.visit(|hub, now| hub.withdraw(task, now))
     }
 
     fn run_callback(&self, callback: Box<dyn FnOnce() + Send>) {
@@ -227,25 +260,25 @@ impl Backend for Shared {
 
     fn close(&self) {
         if !self.is_foreign() {
-            self.visit(|hub, now, out| hub.handle(scheduler::Event::Close, now, out));
+            self.visit(|hub, now| hub.handle(scheduler::Event::Close, now));
         }
     }
 
     fn cancel_queued(&self) {
         if !self.is_foreign() {
-            self.visit(|hub, now, out| hub.handle(scheduler::Event::CancelQueued, now, out));
+            self.visit(|hub, now| hub.handle(scheduler::Event::CancelQueued, now));
         }
     }
 
     fn terminate(&self) {
         if !self.is_foreign() {
-            self.visit(|hub, now, out| hub.handle(scheduler::Event::Terminate, now, out));
+            self.visit(|hub, now| hub.handle(scheduler::Event::Terminate, now));
         }
     }
 
     fn join(&self) -> Result<()> {
         self.refuse_foreigners()?;
-        if self.visit(|hub, _, _| hub.scheduler.phase()) == Phase::Running {
+        if self.visit(|hub, _| hub.scheduler.phase()) == Phase::Running {
             return Err(Error::new(ErrorKind::StillOpen, "call `close` or `terminate` before `join`"));
         }
         self.gone.wait(None);

@@ -33,21 +33,21 @@ pub(crate) fn supervise(
     let mut seats = outfits.enumerate();
     let first: io::Result<()> = seats.try_for_each(|(seat, outfit)| supervisor.fill(seat, outfit?));
     if first.is_err() {
-        shared.visit(|hub, now, out| hub.handle(Event::Terminate, now, out));
+        shared.visit(|hub, now| hub.handle(Event::Terminate, now));
     }
     let _ = started.send(first);
     let (mut ready, mut remains) = (Vec::new(), Vec::new());
-    while !shared.visit(|hub, _, _| hub.scheduler.is_over()) {
-        let timeout = shared.visit(|hub, now, _| hub.plan(now.read()));
+    while !shared.visit(|hub, _| hub.scheduler.is_over()) {
+        let timeout = shared.visit(|hub, now| hub.plan(now.read()));
         let start = Instant::now();
         shared.watch.wait(timeout, &mut ready);
         for token in &ready {
             supervisor.look_after(*token);
         }
         let trim = ready.is_empty() && start.elapsed() >= TRIM_AFTER;
-        let births = shared.visit(|hub, now, out| {
-            hub.take_in(now, out);
-            hub.handle(Event::Tick, now, out);
+        let births = shared.visit(|hub, now| {
+            hub.take_in(now);
+            hub.handle(Event::Tick, now);
             if trim {
                 hub.trim();
             }
@@ -57,13 +57,12 @@ pub(crate) fn supervise(
         for seat in births {
             if let Err(error) = Outfit::make().and_then(|outfit| supervisor.fill(seat, outfit)) {
                 let text = format!("no worker can be started: {}", limits::explain(error));
-                shared.visit(|hub, now, out| hub.handle(Event::BirthFailed(seat, text), now, out));
+                shared.visit(|hub, now| hub.handle(Event::BirthFailed(seat, text), now));
             }
         }
         // A worker on its way to a task should not have to wait for this.
         let pending = !remains.is_empty() || supervisor.look_ahead;
-        if pending && (remains.len() > MOST_REMAINS || !shared.visit(|hub, _, _| hub.scheduler.is_starting()))
-        {
+        if pending && (remains.len() > MOST_REMAINS || !shared.visit(|hub, _| hub.scheduler.is_starting())) {
             remains.clear();
             if std::mem::take(&mut supervisor.look_ahead) {
                 supervisor.starter.look_ahead();
@@ -110,8 +109,8 @@ impl Supervisor<'_> {
             }
             return Err(error);
         }
-        self.shared.visit(|hub, now, out| {
-            hub.born(seat, post, now, out);
+        self.shared.visit(|hub, now| {
+            hub.born(seat, post, now);
         });
         note(|| format!("{name} has started, pid {pid}"), false);
         Ok(())
@@ -129,18 +128,18 @@ impl Supervisor<'_> {
         let (birth, what) = (token >> 1, token & 1);
         if what == EXIT {
             let mut seen_out = None;
-            self.shared.visit(|hub, now, out| {
+            self.shared.visit(|hub, now| {
                 if let Some((seat, post)) = find(hub, birth) {
                     if let Some(ended) = self.see_out(post) {
                         seen_out = Some((post.name.clone(), post.child.pid(), ended));
-                        hub.exited(seat, ended, now, out);
+                        hub.exited(seat, ended, now);
                     }
                 } else if let Some((number, post)) = hub.leavers.iter().find(|(_, post)| post.birth == birth)
                     && let Some(ended) = self.see_out(post)
                 {
                     seen_out = Some((post.name.clone(), post.child.pid(), ended));
                     let number = *number;
-                    hub.left(number, ended, now, out);
+                    hub.left(number, ended, now);
                 }
             });
             // Not under the lock: the program's logger may do anything.
@@ -149,14 +148,14 @@ impl Supervisor<'_> {
             }
             return;
         }
-        self.look_ahead |= self.shared.visit(|hub, now, out| {
+        self.look_ahead |= self.shared.visit(|hub, now| {
             let Some((seat, post)) = find(hub, birth) else { return false };
             post.lane.silence();
             if !post.lane.is_ready() || post.ready {
                 return false;
             }
             post.ready = true;
-            hub.handle(Event::Ready(seat), now, out);
+            hub.handle(Event::Ready(seat), now);
             true
         });
     }

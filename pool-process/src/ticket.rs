@@ -38,10 +38,15 @@ impl Ticket {
     pub(crate) fn of(task: Task) -> Option<Ticket> {
         match task.request() {
             Ok(Some(request)) => {
-                let (limits, context) = (task.limits(), request.context);
                 let (input, luggage) = request.input.apart();
-                let plain = limits == Limits::default() && context.is_none() && luggage.is_none();
-                let rare = (!plain).then(|| Box::new(Rare { limits, context, luggage, sent_as: 0 }));
+                let limits = task.limits().filter(|limits| **limits != Limits::default());
+                let rare = match (limits, request.context, luggage) {
+                    (None, None, None) => None,
+                    (limits, context, luggage) => {
+                        let limits = limits.copied().unwrap_or_default();
+                        Some(Box::new(Rare { limits, context, luggage, sent_as: 0 }))
+                    }
+                };
                 Some(Ticket { task, entry: request.entry, input: Some(input), rare })
             }
             Ok(None) => None,

@@ -27,7 +27,7 @@ impl Shared {
             return true;
         }
         if is_over(deadline) {
-            self.visit(|hub, now, out| hub.take_in(now, out));
+            self.visit(|hub, now| hub.take_in(now));
             return event.is_set();
         }
         loop {
@@ -54,26 +54,25 @@ impl Shared {
     fn lead(&self, event: &Event, deadline: Option<Instant>, patience: &mut Patience) -> bool {
         self.listening.set(Listener::Awake);
         while !event.is_set() && !is_over(deadline) {
-            if patience.spin(self.shares_a_core(), || event.is_set() || self.is_worth_a_visit()) {
-                self.visit(|hub, now, out| hub.take_in(now, out));
+            if patience.spin(self.shares_a_core(), || event.is_set() || self.take_in_what_is_there()) {
                 continue;
             }
             let count = self.bell.count();
             // Whoever else sets the event rings the bell by this.
             let Some(registration) = event.register(&self.ringer) else { break };
-            self.visit(|hub, now, out| {
+            self.visit(|hub, now| {
                 self.listening.set(Listener::Asleep);
-                hub.take_in(now, out);
+                hub.take_in(now);
             });
             let start = Instant::now();
             self.bell.wait(count, deadline.map(|deadline| deadline.saturating_duration_since(start)));
             patience.slept(start.elapsed());
             event.unregister(registration);
             self.listening.set(Listener::Awake);
-            self.visit(|hub, now, out| hub.take_in(now, out));
+            self.visit(|hub, now| hub.take_in(now));
         }
         if self.listening.stop() {
-            self.visit(|_, _, _| ());
+            self.visit(|_, _| ());
         }
         event.is_set()
     }

@@ -44,7 +44,7 @@ pub(crate) fn run(shared: &Arc<Shared>, number: usize, coming: Coming) {
         }
         if shared.is_ending() {
             let _ = panics::catch(|| task.end(End::Failed(shared.refusal())));
-        } else if let Some(limit) = task.limits().timeout {
+        } else if let Some(limit) = task.limits().and_then(|limits| limits.timeout) {
             if !run_timed(shared, number, task, limit) {
                 return;
             }

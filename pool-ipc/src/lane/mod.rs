@@ -75,7 +75,9 @@ fn words_of(bytes: &[u8]) -> [u64; INLINE / 8] {
     for (word, bytes) in words.iter_mut().zip(whole) {
         *word = u64::from_ne_bytes(*bytes);
     }
-    if let Some(word) = words.get_mut(whole.len()) {
+    if !rest.is_empty()
+        && let Some(word) = words.get_mut(whole.len())
+    {
         let mut last = [0; 8];
         for (place, byte) in last.iter_mut().zip(rest) {
             *place = *byte;

@@ -152,6 +152,7 @@ impl PoolLane {
     }
 
     /// Requests that were sent and not answered.
+    #[inline]
     pub fn outstanding(&self) -> usize {
         self.tail.wrapping_sub(self.seen) as usize
     }
@@ -220,13 +221,16 @@ impl PoolLane {
     }
 
     /// Lets the worker see what was sent, and wakes it if it sleeps.
+    #[inline]
     pub fn flush(&mut self) {
-        if self.published == self.tail {
-            if self.holding && self.theirs().sleeping.0.load(Relaxed) != 0 {
-                self.hold_no_more();
-            }
-            return;
+        if self.published != self.tail {
+            self.publish();
+        } else if self.holding && self.theirs().sleeping.0.load(Relaxed) != 0 {
+            self.hold_no_more();
         }
+    }
+
+    fn publish(&mut self) {
         self.published = self.tail;
         self.words().publish(self.tail);
         self.wake();

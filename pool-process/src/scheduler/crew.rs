@@ -130,6 +130,7 @@ impl<T: Ticket> Scheduler<T> {
     }
 
     /// In a pool that is closing, whoever has nothing to do and can be told so leaves.
+    #[inline]
     pub(super) fn dismiss_idle(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
         if self.phase == Phase::Closing && self.queue.is_empty() {
             for id in self.idle.clone() {

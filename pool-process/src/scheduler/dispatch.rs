@@ -19,11 +19,18 @@ const LONG: Duration = Duration::from_millis(10);
 const STALE: Duration = Duration::from_millis(1);
 
 impl<T: Ticket> Scheduler<T> {
-    /// A task came. No [`Event`]: tasks are large to move about, and this happens most often.
+    /// A task came. Returns the seat that is to have it now: as after [`Action::Send`]. No [`Event`] and no action,
+    /// because tasks are large to move about, and this happens most often.
     #[inline]
-    pub(crate) fn submitted(&mut self, task: T, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+    pub(crate) fn submitted(
+        &mut self,
+        task: T,
+        now: &Clock,
+        actions: &mut VecDeque<Action<T>>,
+    ) -> Option<SeatId> {
         if let Some(why) = self.refusal() {
-            return actions.push_back(Action::Fail(task, why));
+            actions.push_back(Action::Fail(task, why));
+            return None;
         }
         self.any_timed = task.timeout().is_some() || (self.any_timed && self.has_work());
         // Behind another task it might wait for long, while a worker could be started for it.
@@ -33,7 +40,7 @@ impl<T: Ticket> Scheduler<T> {
             false => None,
         };
         match seat {
-            Some(seat) => self.give(seat, task, now, actions),
+            Some(seat) => self.give(seat, task, now),
             None => {
                 self.queue.push_back(task);
                 if self.policy.idle_timeout.is_some() {
@@ -41,18 +48,23 @@ impl<T: Ticket> Scheduler<T> {
                 }
             }
         }
+        seat
     }
 
-    pub(super) fn replied(
+    /// The worker answered the oldest task in its lane. `size`: how large it is now, if that is asked. Returns the
+    /// task, which is to end with the reply, unless it is tried again. As for [`submitted`](Self::submitted), it is
+    /// no event.
+    #[inline]
+    pub(crate) fn replied(
         &mut self,
         id: SeatId,
         panicked: bool,
         size: Option<u64>,
         now: &Clock,
         actions: &mut VecDeque<Action<T>>,
-    ) {
+    ) -> Option<T> {
         let seat = &mut self.seats[id];
-        let Some(mut task) = seat.tasks.pop_front() else { return };
+        let mut task = seat.tasks.pop_front()?;
         seat.done += 1;
         let most = self.policy.max_tasks.map_or(usize::MAX, NonZeroUsize::get);
         let large = size.zip(self.policy.max_memory).is_some_and(|(size, most)| size > most);
@@ -66,14 +78,17 @@ impl<T: Ticket> Scheduler<T> {
             seat.since = now.read();
             seat.timed = true;
         }
-        if panicked && task.retries_panics() && task.wanted() && task.try_again() {
+        let again = panicked && task.retries_panics() && task.wanted() && task.try_again();
+        let ended = if again {
             self.queue.push_front(task);
+            None
         } else {
-            actions.push_back(Action::Deliver(task));
-        }
+            Some(task)
+        };
         self.task_left(id, now, actions);
         self.dispatch(now, actions);
         self.take_from_behind_long_tasks(now, actions);
+        ended
     }
 
     /// After a task left the lane: the seat may have nothing to do, and its worker may have to leave.
@@ -93,6 +108,7 @@ impl<T: Ticket> Scheduler<T> {
     }
 
     /// Gives queued tasks to lanes that have room.
+    #[inline]
     pub(super) fn dispatch(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
         while !self.queue.is_empty() {
             let Some(id) = self.seat_with_room() else { break };
@@ -102,14 +118,15 @@ impl<T: Ticket> Scheduler<T> {
                 self.task_left(id, now, actions);
                 continue;
             }
-            self.give(id, task, now, actions);
+            self.give(id, task, now);
+            actions.push_back(Action::Send(id));
         }
         if self.queue.is_empty() {
             self.dismiss_idle(now, actions);
         }
     }
 
-    fn give(&mut self, id: SeatId, task: T, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+    fn give(&mut self, id: SeatId, task: T, now: &Clock) {
         let seat = &mut self.seats[id];
         if seat.tasks.is_empty() {
             self.given = self.given.wrapping_add(1);
@@ -126,7 +143,6 @@ impl<T: Ticket> Scheduler<T> {
             seat.since = now.read();
         }
         seat.tasks.push_back(task);
-        actions.push_back(Action::Send(id));
     }
 
     /// An idle seat, taken off the list; or one whose lane is not as full as it may be.
@@ -166,8 +182,15 @@ impl<T: Ticket> Scheduler<T> {
         }
     }
 
+    #[inline]
     pub(super) fn take_from_behind_long_tasks(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
-        if !self.any_behind() || now.read().saturating_duration_since(self.stale_checked) < STALE {
+        if self.any_behind() {
+            self.take_from_behind(now, actions);
+        }
+    }
+
+    fn take_from_behind(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+        if now.read().saturating_duration_since(self.stale_checked) < STALE {
             return;
         }
         self.stale_checked = now.read();

@@ -165,12 +165,14 @@ impl Simulation {
                 assert!(self.leavers.insert(number), "a number of its own");
             }
             Action::KillLeaver(number) => assert!(self.leavers.contains(&number)),
-            Action::Deliver(job) | Action::Fail(job, _) => {
-                let fate = self.fates.get_mut(&job.number).expect("a task that was given");
-                fate.ends += 1;
-                assert_eq!(fate.ends, 1, "task {} ends once", job.number);
-            }
+            Action::Fail(job, _) => self.end(&job),
         }
+    }
+
+    fn end(&mut self, job: &Job) {
+        let fate = self.fates.get_mut(&job.number).expect("a task that was given");
+        fate.ends += 1;
+        assert_eq!(fate.ends, 1, "task {} ends once", job.number);
     }
 
     fn submit(&mut self, retries: u32, timeout: Option<Duration>, panics: bool) {
@@ -179,7 +181,9 @@ impl Simulation {
         self.fates.insert(number, Fate { retries, wanted: wanted.clone(), ..Fate::default() });
         let clock = Clock::at(self.start + self.now);
         let job = Job { number, retries, timeout, panics, wanted };
-        self.scheduler.submitted(job, &clock, &mut self.actions);
+        if let Some(seat) = self.scheduler.submitted(job, &clock, &mut self.actions) {
+            self.perform(Action::Send(seat));
+        }
         self.act();
     }
 
@@ -267,7 +271,11 @@ impl Simulation {
         }
         if heard {
             let size = self.policy.max_memory.map(|_| self.size);
-            self.tell(Event::Replied { seat, panicked: !succeeds, size });
+            let clock = Clock::at(self.start + self.now);
+            if let Some(job) = self.scheduler.replied(seat, !succeeds, size, &clock, &mut self.actions) {
+                self.end(&job);
+            }
+            self.act();
         }
         true
     }

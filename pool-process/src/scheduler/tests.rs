@@ -31,10 +31,6 @@ fn job(number: u32) -> Job {
     Job { number, retries: 0, timeout: None, panics: false }
 }
 
-fn replied(seat: SeatId) -> Event {
-    Event::Replied { seat, panicked: false, size: None }
-}
-
 fn died(seat: SeatId, begun: usize) -> Event {
     Event::Exited { seat, begun, misborn: false, how: "signal 9".into() }
 }
@@ -83,8 +79,26 @@ impl Bench {
 
     fn submit_job(&mut self, job: Job) -> Vec<Action<Job>> {
         let mut actions = VecDeque::new();
-        self.scheduler.submitted(job, &Clock::at(self.start + self.now), &mut actions);
-        actions.into()
+        let clock = Clock::at(self.start + self.now);
+        let seat = self.scheduler.submitted(job, &clock, &mut actions);
+        seat.map(Send).into_iter().chain(actions).collect()
+    }
+
+    /// The oldest task of this seat is answered: which task ends with that, and what else is to be done.
+    fn reply(&mut self, seat: SeatId) -> (Option<Job>, Vec<Action<Job>>) {
+        self.reply_as(seat, false, None)
+    }
+
+    fn reply_as(
+        &mut self,
+        seat: SeatId,
+        panicked: bool,
+        size: Option<u64>,
+    ) -> (Option<Job>, Vec<Action<Job>>) {
+        let mut actions = VecDeque::new();
+        let clock = Clock::at(self.start + self.now);
+        let ended = self.scheduler.replied(seat, panicked, size, &clock, &mut actions);
+        (ended, actions.into())
     }
 }
 
@@ -99,7 +113,7 @@ fn tasks_of_unknown_length_wait_where_any_worker_can_have_them() {
     // Whoever is done first gets the third.
     bench.now = Duration::from_secs(1);
     let Send(seat) = second[0] else { unreachable!() };
-    assert_eq!(bench.tell(replied(seat)), [Deliver(job(2)), Send(seat)]);
+    assert_eq!(bench.reply(seat), (Some(job(2)), vec![Send(seat)]));
 }
 
 #[test]
@@ -107,7 +121,7 @@ fn short_tasks_are_sent_ahead_and_come_back_from_behind_a_long_one() {
     let mut bench = Bench::new(1);
     bench.submit(1);
     bench.now += Duration::from_micros(10);
-    bench.tell(replied(0));
+    bench.reply(0);
     assert_eq!(bench.scheduler.depth(), 20);
     for number in 2..5 {
         assert_eq!(bench.submit(number), [Send(0)]);
@@ -170,7 +184,7 @@ fn closing_lets_the_work_be_done_and_then_dismisses() {
     assert_eq!(bench.tell(Event::Close).len(), 1, "the idle one may go");
     assert_eq!(bench.submit(2), [Fail(job(2), Why::Closed)]);
     let busy = (0..2).find(|seat| !bench.scheduler.tasks(*seat).is_empty()).unwrap();
-    assert_eq!(bench.tell(replied(busy)), [Deliver(job(1)), Dismiss(busy, 1)]);
+    assert_eq!(bench.reply(busy), (Some(job(1)), vec![Dismiss(busy, 1)]));
     for leaver in 0..2 {
         assert!(!bench.scheduler.is_over());
         assert_eq!(bench.tell(Event::Left(leaver)), []);
@@ -187,7 +201,7 @@ fn a_death_while_closing_is_made_good_while_there_is_work() {
     let actions = bench.tell(died(0, 1));
     assert_eq!(actions, [Fail(job(1), Why::WorkerDied(0)), Spawn(0)]);
     bench.tell(Event::Born(0));
-    assert_eq!(bench.tell(replied(0)), [Deliver(job(2))]);
+    assert_eq!(bench.reply(0), (Some(job(2)), vec![]));
     // It can be told to leave once it is ready.
     assert_eq!(bench.tell(Event::Ready(0)), [Dismiss(0, 0)]);
 }
@@ -274,11 +288,11 @@ fn a_worker_that_did_its_number_of_tasks_gives_up_its_seat_at_once() {
     let mut bench = Bench::with(Policy { max_tasks: NonZeroUsize::new(2), ..Policy::default() }, 1);
     bench.submit(1);
     bench.now += Duration::from_micros(10);
-    bench.tell(replied(0));
+    bench.reply(0);
     assert!(bench.scheduler.depth() > 2);
     assert_eq!(bench.submit(2), [Send(0)]);
     assert_eq!(bench.submit(3), [], "its last one is in its lane");
-    assert_eq!(bench.tell(replied(0)), [Deliver(job(2)), Dismiss(0, 0), Spawn(0)]);
+    assert_eq!(bench.reply(0), (Some(job(2)), vec![Dismiss(0, 0), Spawn(0)]));
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
     assert_eq!(bench.tell(Event::Left(0)), []);
 }
@@ -287,10 +301,10 @@ fn a_worker_that_did_its_number_of_tasks_gives_up_its_seat_at_once() {
 fn leavers_that_take_their_time_are_not_outnumbered() {
     let mut bench = Bench::with(Policy { max_tasks: NonZeroUsize::new(1), ..Policy::default() }, 1);
     bench.submit(1);
-    assert_eq!(bench.tell(replied(0)), [Deliver(job(1)), Dismiss(0, 0), Spawn(0)]);
+    assert_eq!(bench.reply(0), (Some(job(1)), vec![Dismiss(0, 0), Spawn(0)]));
     bench.fill(0);
     bench.submit(2);
-    assert_eq!(bench.tell(replied(0)), [Deliver(job(2)), Dismiss(0, 1)]);
+    assert_eq!(bench.reply(0), (Some(job(2)), vec![Dismiss(0, 1)]));
     assert_eq!(bench.tell(Event::Left(0)), [Spawn(0)]);
     bench.now = Duration::from_secs(5);
     assert_eq!(bench.tell(Event::Tick), [KillLeaver(1)]);
@@ -301,26 +315,25 @@ fn a_worker_that_has_grown_too_large_leaves_after_that_task() {
     let mut bench = Bench::with(Policy { max_memory: Some(1_000), ..Policy::default() }, 1);
     for (number, size) in [(1, 999), (2, 1_000)] {
         bench.submit(number);
-        let reply = Event::Replied { seat: 0, panicked: false, size: Some(size) };
-        assert_eq!(bench.tell(reply), [Deliver(job(number))]);
+        assert_eq!(bench.reply_as(0, false, Some(size)), (Some(job(number)), vec![]));
     }
     assert_eq!(bench.scheduler.depth(), 1);
     bench.submit(3);
-    let reply = Event::Replied { seat: 0, panicked: false, size: Some(1_001) };
-    assert_eq!(bench.tell(reply), [Deliver(job(3)), Dismiss(0, 0), Spawn(0)]);
+    let too_large = bench.reply_as(0, false, Some(1_001));
+    assert_eq!(too_large, (Some(job(3)), vec![Dismiss(0, 0), Spawn(0)]));
 }
 
 #[test]
 fn a_panic_is_tried_again_only_if_asked() {
     let mut bench = Bench::new(1);
-    let panicked = || Event::Replied { seat: 0, panicked: true, size: None };
+    let panic = |bench: &mut Bench| bench.reply_as(0, true, None);
     let asked = Job { retries: 1, panics: true, ..job(1) };
     bench.submit_job(asked.clone());
-    assert_eq!(bench.tell(panicked()), [Send(0)]);
-    assert_eq!(bench.tell(panicked()), [Deliver(Job { retries: 0, ..asked })]);
+    assert_eq!(panic(&mut bench), (None, vec![Send(0)]));
+    assert_eq!(panic(&mut bench), (Some(Job { retries: 0, ..asked }), vec![]));
     let not_asked = Job { retries: 1, ..job(2) };
     bench.submit_job(not_asked.clone());
-    assert_eq!(bench.tell(panicked()), [Deliver(not_asked)]);
+    assert_eq!(panic(&mut bench), (Some(not_asked), vec![]));
 }
 
 #[test]
@@ -378,8 +391,9 @@ fn a_smaller_pool_sends_idle_workers_away_at_once_and_busy_ones_after_their_task
     assert_eq!(actions, [Dismiss(idle, 0)]);
     let busy: Vec<_> = (0..3).filter(|seat| *seat != idle).collect();
     for (leaver, seat) in (1..).zip(busy) {
-        let actions = bench.tell(replied(seat));
-        assert!(matches!(actions[..], [Deliver(_), Dismiss(who, n)] if (who, n) == (seat, leaver)));
+        let (ended, actions) = bench.reply(seat);
+        assert!(ended.is_some());
+        assert_eq!(actions, [Dismiss(seat, leaver)]);
     }
     assert_eq!(bench.tell(Event::Resize(2)), [], "too many are still on their way out");
     assert_eq!(bench.tell(Event::Left(0)), [Spawn(0), Spawn(1)]);
@@ -418,7 +432,7 @@ fn where_workers_come_as_needed_no_task_waits_behind_another() {
     let mut bench = Bench::with(policy, 1);
     // So short that its lane would be filled.
     bench.submit(1);
-    bench.tell(replied(0));
+    bench.reply(0);
     bench.tell(Event::Resize(2));
     assert_eq!(bench.submit(2), [Send(0)]);
     assert_eq!(bench.submit(3), [Spawn(1)]);
@@ -429,7 +443,7 @@ fn where_workers_come_as_needed_no_task_waits_behind_another() {
 fn cancelling_what_is_queued_ends_what_has_not_begun_and_no_more() {
     let mut bench = Bench::new(1);
     bench.submit(1);
-    bench.tell(replied(0));
+    bench.reply(0);
     bench.submit(2);
     bench.submit(3);
     assert_eq!(bench.tell(Event::CancelQueued), [TakeBack(0)]);
@@ -437,5 +451,5 @@ fn cancelling_what_is_queued_ends_what_has_not_begun_and_no_more() {
     assert_eq!(back, [Fail(job(3), Why::Cancelled)]);
     let refused = bench.submit(4);
     assert_eq!(refused, [Fail(job(4), Why::Closed)]);
-    assert_eq!(bench.tell(replied(0))[0], Deliver(job(2)));
+    assert_eq!(bench.reply(0).0, Some(job(2)));
 }

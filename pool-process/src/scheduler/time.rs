@@ -93,9 +93,17 @@ impl<T: Ticket> Scheduler<T> {
     }
 
     /// When to be told the time again, if nothing happens before.
+    #[inline]
     pub(crate) fn next_tick(&self) -> Option<Instant> {
-        let idle = !self.idle.is_empty() && self.any_behind() && self.depth() > 1;
-        if !idle && !self.any_timed && !self.restless && self.policy.idle_timeout.is_none() {
+        let uneven = !self.idle.is_empty() && self.any_behind();
+        let limited = self.any_timed || self.restless || self.policy.idle_timeout.is_some();
+        if uneven || limited { self.earliest_limit(uneven, limited) } else { None }
+    }
+
+    /// `uneven`: some have nothing to do while a task waits behind another.
+    fn earliest_limit(&self, uneven: bool, limited: bool) -> Option<Instant> {
+        let idle = uneven && self.depth() > 1;
+        if !idle && !limited {
             return None;
         }
         let stale = self.stale_after();
