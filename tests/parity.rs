@@ -155,7 +155,13 @@ const ROWS: &[(&str, &[&str])] = &[
     ),
     (
         "Manager custom/remote",
-        &["_TestMyManager.test_mymanager", "_TestMyManager.test_mymanager_context_prestarted"],
+        &[
+            "_TestMyManager.test_mymanager",
+            "_TestMyManager.test_mymanager_context_prestarted",
+            "_TestRemoteManager.test_remote",
+            "_TestManagerRestart.test_rapid_restart",
+            "TestInitializers.test_manager_initializer",
+        ],
     ),
     (
         "Manager sync types",

@@ -120,7 +120,17 @@ pub fn readable_of(descriptors: &[BorrowedFd<'_>], timeout: Option<Duration>) ->
     events::readable_of(descriptors, timeout)
 }
 
-/// Stops a listening socket: whoever waits for it is woken, and nobody can connect to it any more.
+/// Has the system look whether the other side of a TCP connection is there when nothing comes from it: after 30
+/// seconds, and if it does not answer every 10, three times; then the connection is at its end.
+///
+/// # Errors
+/// It is no TCP connection.
+pub fn keep_alive(socket: BorrowedFd<'_>) -> io::Result<()> {
+    socket::keep_alive(socket)
+}
+
+/// Stops a socket, whoever has it too. A connected one is at its end for both sides; of a listening one, whoever waits
+/// for it is woken, and nobody can connect to it any more.
 pub fn stop(listener: BorrowedFd<'_>) {
     socket::stop(listener);
 }

@@ -105,6 +105,21 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(kind: Kind, deserializer: D
     Encoded::deserialize(deserializer)?.open(kind).map_err(D::Error::custom)
 }
 
+/// The same of a block whose descriptor came along: nobody else's descriptors are looked at.
+#[cfg(feature = "manager")]
+pub(crate) fn deserialize_along<'de, D: Deserializer<'de>>(
+    kind: Kind,
+    deserializer: D,
+) -> Result<Block, D::Error> {
+    let encoded = Encoded::deserialize(deserializer)?;
+    if encoded.pid != 0 {
+        return Err(D::Error::custom(format!(
+            "a shared object ({kind:?}) whose descriptor did not come along"
+        )));
+    }
+    encoded.open(kind).map_err(D::Error::custom)
+}
+
 /// The block of an object of this kind, which has at least `words` of 64 bits.
 pub(crate) fn deserialize_words<'de, D: Deserializer<'de>>(
     kind: Kind,

@@ -9,6 +9,9 @@ mod support;
 
 mod containers;
 mod custom;
+mod limits;
+mod mailbox;
 mod proxies;
+mod remote;
 
 pub(crate) use support::{Elsewhere, with_the_other_side_everywhere};

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use pool_ipc::own::Stays;
 use pool_ipc::stream;
+use serde::{Deserialize, Serialize};
 
 use super::address::{Address, IntoAddress};
 use super::ends::Connection;
@@ -189,6 +190,15 @@ impl<T, U> Listener<T, U> {
     }
 }
 
+#[cfg(feature = "manager")]
+impl<T, U> Listener<T, U> {
+    /// Its socket, which does not wait in an accept, its address, and the file that is to be removed.
+    pub(crate) fn into_parts(mut self) -> io::Result<(OwnedFd, Address, Option<SocketFile>)> {
+        let socket = self.as_fd().try_clone_to_owned()?;
+        Ok((socket, self.address.clone(), self.file.take()))
+    }
+}
+
 // Who wanted to connect may be gone, or accepted by another thread, by the time of the accept: so that does not wait.
 impl Socket {
     fn unix(socket: UnixListener) -> io::Result<Socket> {
@@ -234,10 +244,13 @@ impl<T, U> fmt::Debug for Listener<T, U> {
 }
 
 /// A socket file, and how to know it again.
-struct SocketFile {
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct SocketFile {
     path: PathBuf,
     device: u64,
     node: u64,
+    /// Who is to remove it: who made it, and whoever is told of it.
+    #[serde(skip, default = "std::process::id")]
     pid: u32,
 }
 
@@ -251,7 +264,7 @@ impl SocketFile {
     }
 
     /// Removes it, if it is not another's by now. In a process that was forked it is its parent's.
-    fn remove(&self) {
+    pub(crate) fn remove(&self) {
         let same = |found: fs::Metadata| (found.dev(), found.ino()) == (self.device, self.node);
         if self.pid == std::process::id() && fs::symlink_metadata(&self.path).is_ok_and(same) {
             // Nothing depends on it, and there is nobody to tell.
@@ -306,18 +319,7 @@ impl Client {
     /// [`Address`](ConnectError::Address) for a text that is none, [`System`](ConnectError::System) when nobody listens
     /// there, [`Authentication`](ConnectError::Authentication) when the two keys differ or the listener has none.
     pub fn connect<T, U>(&self, address: impl IntoAddress) -> Result<Connection<T, U>, ConnectError> {
-        let socket: OwnedFd = match &address.into_address()? {
-            Address::Path(path) => again(|| UnixStream::connect(path))?.into(),
-            Address::Abstract(name) => {
-                let address = SocketAddr::from_abstract_name(name)?;
-                again(|| UnixStream::connect_addr(&address))?.into()
-            }
-            Address::Tcp(address) => {
-                let stream = again(|| TcpStream::connect(&**address))?;
-                stream.set_nodelay(true)?;
-                stream.into()
-            }
-        };
+        let socket = dial(&address.into_address()?)?;
         if let Some(secret) = &self.secret {
             secret.connect(socket.as_fd())?;
         }
@@ -329,6 +331,22 @@ impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client").field("has_key", &self.secret.is_some()).finish()
     }
+}
+
+/// A connection to who listens at this address, with whom nothing has been spoken.
+pub(crate) fn dial(address: &Address) -> io::Result<OwnedFd> {
+    Ok(match address {
+        Address::Path(path) => again(|| UnixStream::connect(path))?.into(),
+        Address::Abstract(name) => {
+            let address = SocketAddr::from_abstract_name(name)?;
+            again(|| UnixStream::connect_addr(&address))?.into()
+        }
+        Address::Tcp(address) => {
+            let stream = again(|| TcpStream::connect(&**address))?;
+            stream.set_nodelay(true)?;
+            stream.into()
+        }
+    })
 }
 
 /// Again after every signal.

@@ -12,6 +12,8 @@ pub(crate) mod wait;
 pub(crate) use handshake::Secret;
 #[cfg(feature = "manager")]
 pub(crate) use line::{HEAD, LIMIT, Line};
+#[cfg(feature = "manager")]
+pub(crate) use listener::{SocketFile, dial};
 
 pub use address::{Address, IntoAddress};
 pub use ends::{Connection, Receiver, Sender, one_way, pipe};

@@ -39,23 +39,27 @@ impl Channel {
     }
 
     /// Says `greeting`, and waits at most so long for room.
-    pub(crate) fn greet<T: Serialize>(&self, greeting: &T, pause: Duration) -> Result<(), ConnectionError> {
+    pub(crate) fn greet<T: Serialize>(
+        &self,
+        greeting: &T,
+        pause: Option<Duration>,
+    ) -> Result<(), ConnectionError> {
         let mut message = vec![0; HEAD];
         message.extend_from_slice(&MAGIC);
         message.extend_from_slice(&VERSION.to_le_bytes());
         let (encoded, descriptors) = self.line.encode(|| codec::encode(greeting, &mut message));
         encoded.map_err(ConnectionError::Encode)?;
-        self.line.send_behind_head(&mut message, &descriptors, Some(pause))
+        self.line.send_behind_head(&mut message, &descriptors, pause)
     }
 
     /// Waits at most so long for the other side's greeting. The inner error: it is of another version, which is
-    /// given.
+    /// given; or none.
     pub(crate) fn greeting<T: DeserializeOwned>(
         &self,
-        pause: Duration,
+        pause: Option<Duration>,
     ) -> Result<Result<T, Option<u32>>, ConnectionError> {
         let mut message = Vec::new();
-        let descriptors = self.line.begin(Some(pause))?.onto(&mut message)?;
+        let descriptors = self.line.begin(pause)?.onto(&mut message)?;
         let Some((head, rest)) = message.split_first_chunk::<GREETING>() else { return Ok(Err(None)) };
         let (magic, version) = head.split_at(MAGIC.len());
         let version = version.try_into().map(u32::from_le_bytes).unwrap_or(0);

@@ -7,7 +7,8 @@ use pool_core::PanicInfo;
 use pool_core::codec::CodecError;
 use serde::{Deserialize, Serialize};
 
-use crate::connection::ConnectError;
+use super::wire::VERSION;
+use crate::connection::{Address, ConnectError};
 
 /// Why a call on a managed object, or on its manager, gave nothing.
 #[derive(Debug)]
@@ -55,6 +56,15 @@ pub enum ManagerError {
     Deadlock,
     /// A proxy was met that says nothing of where its server is.
     NoServer,
+    /// A proxy was met whose server cannot be reached without its key: it is on another machine, of another user,
+    /// or has ended. [Connect](crate::Manager::connect) to it first.
+    NeedsKey(Address),
+    /// Who listens there is no manager.
+    NoManager,
+    /// The manager speaks this version of the protocol, and this program another one.
+    OtherVersion(u32),
+    /// The manager has as many connections as it allows.
+    TooManyConnections,
     /// There is no connection to the server.
     Connect(ConnectError),
     /// The system refuses.
@@ -85,6 +95,18 @@ impl fmt::Display for ManagerError {
             ManagerError::OtherType { name, found } => write!(f, "the attribute `{name}` is a `{found}`"),
             ManagerError::Deadlock => f.write_str("a managed object calls one that waits for it, and would wait for ever"),
             ManagerError::NoServer => f.write_str("a proxy came without its server's address"),
+            ManagerError::NeedsKey(address) => write!(
+                f,
+                "the manager at {address} is gone, or cannot be reached without its key: connect to it first, with \
+                 `Manager::connect`"
+            ),
+            ManagerError::NoManager => f.write_str("who listens there is no manager"),
+            ManagerError::OtherVersion(theirs) => {
+                write!(f, "the manager speaks version {theirs} of the protocol, and this program {VERSION}")
+            }
+            ManagerError::TooManyConnections => {
+                f.write_str("the manager has as many connections as it allows")
+            }
             ManagerError::Connect(error) => write!(f, "the manager cannot be reached: {error}"),
             ManagerError::System(error) => write!(f, "the system refuses a connection to the manager: {error}"),
         }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use pool_core::scratch::with_scratch;
 use pool_ipc::marked::build;
 use pool_ipc::own::generation;
 use pool_ipc::shared::knock;
+use pool_ipc::stream;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -20,20 +21,30 @@ use super::context;
 use super::error::{Fault, ManagerError};
 use super::lane::{Lane, Side, Stopped};
 use super::server::lock;
-use super::wire::{FAULT, Head, Hello, LaneMemory, REPLY, Request, SERVER, VALUE, Welcome};
-use crate::connection::ConnectionError;
+use super::wire::{
+    Answer, FAULT, Head, Hello, LaneMemory, REPLY, Refusal, Request, SERVER, VALUE, Welcome, Whereabouts,
+};
+use crate::connection::{Address, ConnectError, ConnectionError, Secret, dial};
 
 /// How long a server may take to let a client in.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 type Result<T> = std::result::Result<T, ManagerError>;
 
+/// How a process comes to a server.
+#[derive(Clone)]
+pub(crate) enum Way {
+    /// By its door, as a process of the same user on the same machine.
+    Door(String),
+    /// By its address, with its key.
+    Address(Address, Secret),
+}
+
 /// A process's link to one server.
 pub(crate) struct Link {
-    pub(crate) server: u128,
-    /// The server's door on its machine.
-    pub(crate) door: String,
-    session: u128,
+    pub(crate) place: Whereabouts,
+    way: Way,
+    pub(crate) session: u128,
     /// Whether the server runs this build of the program.
     same_build: bool,
     limit: u64,
@@ -48,19 +59,26 @@ pub(crate) struct Link {
 /// The links that this process has.
 static LINKS: Mutex<Vec<Weak<Link>>> = Mutex::new(Vec::new());
 
+/// The servers that this process has come to by their addresses, with their keys: one of each address.
+static KEYS: Mutex<Vec<(u128, Address, Secret)>> = Mutex::new(Vec::new());
+
 impl Link {
-    /// A link to the server behind this door, which is `server` if that is known.
-    pub(crate) fn open(door: &str, server: Option<u128>) -> Result<Arc<Link>> {
-        if let Some(link) = server.and_then(Link::known) {
-            return Ok(link);
-        }
-        let (channel, welcome) = connect(door, None)?;
-        if server.is_some_and(|server| server != welcome.server) {
+    /// A new link by this way, to `server` if that is known. The server may take so long to let this process in.
+    pub(crate) fn open(way: Way, server: Option<u128>, pause: Option<Duration>) -> Result<Arc<Link>> {
+        let (channel, mut welcome) = connect(&way, None, pause)?;
+        if server.is_some_and(|server| server != welcome.place.server) {
             return Err(ManagerError::Gone);
         }
+        if let Way::Address(address, secret) = &way {
+            let mut keys = lock(&KEYS);
+            keys.retain(|(_, other, _)| other != address);
+            keys.push((welcome.place.server, address.clone(), secret.clone()));
+            // As it is known here: what the server knows may be "all of this machine's".
+            welcome.place.address = Some(address.clone());
+        }
         let link = Arc::new(Link {
-            server: welcome.server,
-            door: welcome.door,
+            place: welcome.place,
+            way,
             session: welcome.session,
             same_build: welcome.build == build()?,
             limit: welcome.limit,
@@ -74,10 +92,33 @@ impl Link {
         Ok(link)
     }
 
-    /// The link that this process has to a server.
+    /// The link of this process to a server, by whichever way it has.
+    pub(crate) fn to(place: &Whereabouts) -> Result<Arc<Link>> {
+        if let Some(link) = Link::known(place.server) {
+            return Ok(link);
+        }
+        match Link::open(Way::Door(place.door.clone()), Some(place.server), Some(PATIENCE)) {
+            // It is on another machine, another user's, or has ended.
+            Err(ManagerError::Gone) => {}
+            Err(ManagerError::System(error)) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            other => return other,
+        }
+        let key = lock(&KEYS).iter().find(|(server, ..)| *server == place.server).cloned();
+        match (key, &place.address) {
+            (Some((server, address, secret)), _) => {
+                Link::open(Way::Address(address, secret), Some(server), Some(PATIENCE))
+            }
+            // No address is tried without having been asked for: whoever made this up may not be trusted.
+            (None, Some(address)) => Err(ManagerError::NeedsKey(address.clone())),
+            (None, None) => Err(ManagerError::Gone),
+        }
+    }
+
+    /// The link that this process has to a server; the latest, if there are several.
     pub(crate) fn known(server: u128) -> Option<Arc<Link>> {
         let links: Vec<Arc<Link>> = lock(&LINKS).iter().filter_map(Weak::upgrade).collect();
-        links.into_iter().find(|link| link.server == server && link.generation == generation())
+        let of_server = |link: &Arc<Link>| link.place.server == server && link.generation == generation();
+        links.into_iter().rev().find(of_server)
     }
 
     /// Counts an object of which this process has only a copy of its parent's proxy, once.
@@ -138,14 +179,14 @@ impl Link {
         let free = lock(&self.free).pop();
         match free {
             Some(channel) => Ok(channel),
-            None => Ok(Box::new(connect(&self.door, Some(self.session))?.0)),
+            None => Ok(Box::new(connect(&self.way, Some(self.session), Some(PATIENCE))?.0)),
         }
     }
 }
 
 impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Link").field("door", &self.door).finish_non_exhaustive()
+        f.debug_struct("Link").field("place", &self.place).finish_non_exhaustive()
     }
 }
 
@@ -168,25 +209,42 @@ fn stopped(stopped: Stopped) -> ManagerError {
     }
 }
 
-/// A channel to the server behind this door.
-fn connect(door: &str, session: Option<u128>) -> Result<(Channel, Welcome)> {
-    let socket: OwnedFd = match knock(door) {
-        Ok(stream) => stream.into(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ManagerError::Gone),
-        Err(error) => return Err(error.into()),
+/// A channel to a server, which may take so long to let this process in.
+fn connect(way: &Way, session: Option<u128>, pause: Option<Duration>) -> Result<(Channel, Welcome)> {
+    let socket = match way {
+        Way::Door(door) => match knock(door) {
+            Ok(stream) => OwnedFd::from(stream),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Err(ManagerError::Gone),
+            Err(error) => return Err(error.into()),
+        },
+        Way::Address(address, secret) => {
+            let socket = dial(address).map_err(ConnectError::System)?;
+            if let Address::Tcp(_) = address {
+                stream::keep_alive(socket.as_fd())?;
+            }
+            secret.connect(socket.as_fd())?;
+            socket
+        }
     };
     let mut channel = Channel::new(socket, Side::Client)?;
     let block = if channel.is_local() { Some(Lane::create()?) } else { None };
     let hello = Hello { build: build()?, session, lane: block.clone().map(LaneMemory) };
-    channel.greet(&hello, PATIENCE).map_err(broken)?;
-    let welcome = match channel.greeting::<std::result::Result<Welcome, String>>(PATIENCE).map_err(broken) {
-        Ok(Ok(Ok(welcome))) => welcome,
-        Ok(Ok(Err(why))) => return Err(ManagerError::Refused(why)),
-        Ok(Err(Some(version))) => {
-            return Err(ManagerError::Refused(format!("a server of version {version}")));
+    match channel.greet(&hello, pause) {
+        Ok(()) => {}
+        // What the server has said before it closed tells more.
+        Err(ConnectionError::End) => {}
+        Err(error) => return Err(broken(error)),
+    }
+    let welcome = match channel.greeting::<Answer>(pause).map_err(broken)? {
+        Ok(Ok(welcome)) => welcome,
+        Ok(Err(Refusal::Session)) => return Err(ManagerError::Gone),
+        Ok(Err(Refusal::Full)) => return Err(ManagerError::TooManyConnections),
+        Ok(Err(Refusal::Greeting)) | Err(None) => return Err(ManagerError::NoManager),
+        Ok(Err(Refusal::System)) => {
+            let text = "the manager lacks what it takes to serve one more client";
+            return Err(io::Error::other(text).into());
         }
-        Ok(Err(None)) => return Err(ManagerError::Refused("who listens there is no manager".to_owned())),
-        Err(error) => return Err(error),
+        Err(Some(version)) => return Err(ManagerError::OtherVersion(version)),
     };
     let lane = block.map(|block| Lane::new(block, Side::Client)).transpose()?;
     channel.go_on(lane, welcome.limit);
@@ -197,7 +255,13 @@ fn connect(door: &str, session: Option<u128>) -> Result<(Channel, Welcome)> {
 fn broken(error: ConnectionError) -> ManagerError {
     match error {
         ConnectionError::End | ConnectionError::Torn => ManagerError::Gone,
+        ConnectionError::TimedOut => {
+            io::Error::new(io::ErrorKind::TimedOut, "it did not answer in time").into()
+        }
+        ConnectionError::System(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            ManagerError::Gone
+        }
         ConnectionError::System(error) => ManagerError::System(error),
-        other => ManagerError::System(io::Error::other(other)),
+        _ => ManagerError::NoManager,
     }
 }

@@ -4,21 +4,26 @@
 // What waits, and types by name, are used by what comes next.
 #![allow(dead_code)]
 
+mod builder;
 mod channel;
 mod context;
 mod error;
+mod host;
 mod lane;
 mod link;
 mod method;
 mod objects;
+mod plan;
 mod proxy;
 mod server;
 mod start;
 mod wire;
 
+pub use builder::ManagerBuilder;
 pub use error::ManagerError;
+pub use host::ManagerServer;
 pub use method::{Managed, Method, Methods};
 pub use objects::*;
 pub use proxy::Proxy;
 pub use server::ServerStatus;
-pub use start::{Manager, ManagerBuilder};
+pub use start::Manager;

@@ -19,7 +19,7 @@ use super::error::{Fault, ManagerError};
 use super::link::Link;
 use super::method::{Managed, Method, decode, encode, object_of};
 use super::server::{Caller, Server};
-use super::wire::{FAULT, Request, VALUE};
+use super::wire::{FAULT, Request, VALUE, Whereabouts};
 
 type Result<T> = std::result::Result<T, ManagerError>;
 
@@ -52,7 +52,7 @@ enum Encoded {
     /// Between a server and one of its clients, in a call or a reply.
     Known(u64),
     /// Anywhere else.
-    Far { server: u128, door: String, object: u64, ticket: u64 },
+    Far { place: Whereabouts, object: u64, ticket: u64 },
 }
 
 impl<T: 'static> Proxy<T> {
@@ -215,8 +215,8 @@ impl Handle {
     /// Whose object it is.
     fn server(&self) -> u128 {
         match &self.place {
-            Place::Linked(link) => link.server,
-            Place::Here(server) => server.id,
+            Place::Linked(link) => link.place.server,
+            Place::Here(server) => server.place.server,
         }
     }
 
@@ -226,23 +226,24 @@ impl Handle {
         if link.generation == generation() {
             return Ok(Cow::Borrowed(link));
         }
-        let own = Link::open(&link.door, Some(link.server))?;
+        let own = Link::to(&link.place)?;
         own.adopt_copy(self.object)?;
         Ok(Cow::Owned(own))
     }
 
     fn encoded(&self) -> Result<Encoded> {
         match (&self.place, context::current()) {
-            (Place::Linked(link), Context::Calling(own)) if own.server == link.server => {
-                // Whoever calls has it until the reply; a forked child counts it itself.
-                self.current(link)?;
-                Ok(Encoded::Known(self.object))
-            }
-            (Place::Linked(link), _) => {
+            (Place::Linked(link), context) => {
+                // A forked child counts it itself.
                 let link = self.current(link)?;
+                if let Context::Calling(own) = context
+                    && own.session == link.session
+                {
+                    // Whoever calls has it until the reply.
+                    return Ok(Encoded::Known(self.object));
+                }
                 let ticket = link.ask(&Request::Ticket { object: self.object })?;
-                let (server, door) = (link.server, link.door.clone());
-                Ok(Encoded::Far { server, door, object: self.object, ticket })
+                Ok(Encoded::Far { place: link.place.clone(), object: self.object, ticket })
             }
             (Place::Here(server), Context::Serving { session: Some(session), .. }) => {
                 server.registry.hold(self.object).ok_or(ManagerError::NoObject)?;
@@ -252,8 +253,7 @@ impl Handle {
             (Place::Here(server), _) => {
                 let ticket =
                     server.registry.ticket(&server.own, self.object).map_err(|fault| fault.explain(""))?;
-                let (id, door) = (server.id, server.door.clone());
-                Ok(Encoded::Far { server: id, door, object: self.object, ticket })
+                Ok(Encoded::Far { place: server.place.clone(), object: self.object, ticket })
             }
         }
     }
@@ -271,16 +271,16 @@ impl Handle {
                 Ok(Handle { object, place: Place::Here(server) })
             }
             (Encoded::Known(_), _) => Err(ManagerError::NoServer),
-            (Encoded::Far { server: id, object, ticket, .. }, Context::Serving { server, .. })
-                if server.id == id =>
+            (Encoded::Far { place, object, ticket }, Context::Serving { server, .. })
+                if server.place.server == place.server =>
             {
                 if !(ticket != 0 && server.registry.redeem(ticket, object)) {
                     server.registry.hold(object).ok_or(ManagerError::NoObject)?;
                 }
                 Ok(Handle { object, place: Place::Here(server) })
             }
-            (Encoded::Far { server, door, object, ticket }, _) => {
-                let link = Link::open(&door, Some(server))?;
+            (Encoded::Far { place, object, ticket }, _) => {
+                let link = Link::to(&place)?;
                 let () = link.ask(&Request::Adopt { object, ticket })?;
                 Ok(Handle { object, place: Place::Linked(link) })
             }

@@ -1,7 +1,8 @@
 //! What goes through a channel.
 //!
 //! ```text
-//!  greeting   magic, version │ Hello                a message, from the client; then one from the server
+//!  greeting   magic, version │ Hello                a message, from the client
+//!             magic, version │ Answer               a message, from the server
 //!  call       object u64 │ method u32 │ thread u32 │ argument
 //!  reply      status u32 │ value, or Fault
 //! ```
@@ -11,6 +12,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::connection::Address;
 use crate::crossing::{self, Kind};
 use pool_ipc::shared::Block;
 
@@ -75,15 +77,39 @@ pub(crate) struct Hello {
 }
 
 /// The answer to it.
+pub(crate) type Answer = Result<Welcome, Refusal>;
+
+/// The client is let in.
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Welcome {
-    pub(crate) server: u128,
+    pub(crate) place: Whereabouts,
     pub(crate) session: u128,
     pub(crate) build: u64,
-    /// The door for processes of the same user on the same machine.
-    pub(crate) door: String,
     /// The longest message that the server takes.
     pub(crate) limit: u64,
+}
+
+/// The client is not let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    /// What it said is no greeting of this version.
+    Greeting,
+    /// The session has ended.
+    Session,
+    /// There are as many channels as there may be.
+    Full,
+    /// The system refuses what it takes to serve it.
+    System,
+}
+
+/// Which server, and where it is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Whereabouts {
+    pub(crate) server: u128,
+    /// The door for processes of the same user on the same machine.
+    pub(crate) door: String,
+    /// Where it listens for those who have the key, as whoever says this knows it.
+    pub(crate) address: Option<Address>,
 }
 
 /// The block of a lane, which crosses with its descriptor.
@@ -97,7 +123,8 @@ impl Serialize for LaneMemory {
 
 impl<'de> Deserialize<'de> for LaneMemory {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<LaneMemory, D::Error> {
-        crossing::deserialize(Kind::ManagerLane, deserializer).map(LaneMemory)
+        // Whose process a client names, and which descriptor of it, is not for the server to open.
+        crossing::deserialize_along(Kind::ManagerLane, deserializer).map(LaneMemory)
     }
 }
 
@@ -106,7 +133,7 @@ impl<'de> Deserialize<'de> for LaneMemory {
 pub(crate) enum Request {
     /// Make an object by the marked function of this name, which is given these bytes: `u64`, its number.
     Create { maker: u64, input: Vec<u8> },
-    /// The same by a registered type's name.
+    /// The same by a registered type's name: `u64`.
     CreateNamed { name: String, input: Vec<u8> },
     /// Run the marked function of this name on the object: `Vec<u8>`.
     Run { object: u64, function: u64, input: Vec<u8> },
@@ -122,8 +149,8 @@ pub(crate) enum Request {
     Withdraw { name: String },
     /// The object of this name, for one more proxy: `(u64, String)`, number and type.
     Find { name: String },
-    /// End.
-    Shutdown,
+    /// End, if `owner` is what whoever started the server has told it: `()`.
+    Shutdown { owner: u128 },
     /// How it is: [`Status`](super::ServerStatus).
     Status,
 }

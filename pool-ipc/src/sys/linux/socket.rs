@@ -237,3 +237,23 @@ pub(crate) fn stop(socket: BorrowedFd<'_>) {
     // SAFETY: a plain system call. It fails where it has been stopped before.
     unsafe { libc::shutdown(socket.as_raw_fd(), libc::SHUT_RDWR) };
 }
+
+/// Has the system look after a connection of a network on which nothing comes: the other side is gone if it has not
+/// answered for about a minute.
+pub(crate) fn keep_alive(socket: BorrowedFd<'_>) -> io::Result<()> {
+    let settings = [
+        (libc::SOL_SOCKET, libc::SO_KEEPALIVE, 1),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, 30),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, 10),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPCNT, 3),
+    ];
+    for (level, name, value) in settings {
+        let value: libc::c_int = value;
+        // SAFETY: each option is an int, and is given one.
+        retry(|| unsafe {
+            let (value, len) = ((&raw const value).cast(), size_of::<libc::c_int>() as libc::socklen_t);
+            libc::setsockopt(socket.as_raw_fd(), level, name, value, len)
+        })?;
+    }
+    Ok(())
+}

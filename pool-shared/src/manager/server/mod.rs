@@ -6,11 +6,15 @@
 //! | `session.rs` | a client process, and what it has of each object |
 //! | `serve.rs` | a channel's thread: greeting, calls, replies |
 //! | `admit.rs` | the main thread: who comes, and who has gone |
+//! | `handshake.rs` | those who have not been let in yet |
+//! | `members.rs` | the channels and their threads |
 //! | `object.rs` | an object behind its own lock, or one that waits by itself |
 //! | `turns.rs` | a value that threads have one after the other, without waiting in a circle |
 //! | `monitor.rs` | waiting for an object to change |
 
 mod admit;
+mod handshake;
+mod members;
 mod monitor;
 mod object;
 mod registry;
@@ -18,16 +22,21 @@ mod serve;
 mod session;
 mod turns;
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use pool_ipc::exit::random;
-use pool_ipc::marked::build;
+use pool_ipc::marked::{Marked, build};
 use pool_ipc::watch::Watch;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use admit::{Orders, run};
+use super::wire::Whereabouts;
+use crate::connection::Address;
+
+pub(crate) use admit::{Entrances, Listening, Orders, run};
+use members::Crew;
 #[allow(unused_imports, reason = "for the objects that wait")]
 pub(crate) use monitor::Monitor;
 pub(crate) use object::{Apart, Guarded, Object};
@@ -37,10 +46,10 @@ pub(crate) use session::Session;
 
 /// A running server.
 pub(crate) struct Server {
-    pub(crate) id: u128,
-    /// The door for processes of the same user.
-    pub(crate) door: String,
+    pub(crate) place: Whereabouts,
     pub(crate) build: u64,
+    /// What whoever may end it says.
+    owner: u128,
     pub(crate) limits: Limits,
     pub(crate) registry: Registry,
     pub(crate) connections: AtomicUsize,
@@ -48,7 +57,9 @@ pub(crate) struct Server {
     pub(crate) watch: Watch,
     /// For what the server's own objects have of each other.
     pub(crate) own: Arc<Session>,
-    waiting: Mutex<admit::Channels>,
+    handshakes: handshake::Handshakes,
+    channels: Mutex<members::Channels>,
+    threads: members::Threads,
 }
 
 /// What a server allows.
@@ -58,23 +69,33 @@ pub(crate) struct Limits {
     pub(crate) message: u64,
     /// How many channels there may be at a time.
     pub(crate) connections: usize,
+    /// How many clients there may be at a time that may not call yet.
+    pub(crate) handshakes: usize,
     /// How long a client may take until it may call.
     pub(crate) handshake: Duration,
 }
 
 impl Server {
-    fn new(door: String, limits: Limits) -> std::io::Result<Arc<Server>> {
+    pub(crate) fn new(
+        door: String,
+        address: Option<Address>,
+        owner: u128,
+        limits: Limits,
+        types: HashMap<String, &'static Marked>,
+    ) -> std::io::Result<Arc<Server>> {
         Ok(Arc::new(Server {
-            id: u128::from_ne_bytes(random()?),
-            door,
+            place: Whereabouts { server: u128::from_ne_bytes(random()?), door, address },
             build: build()?,
+            owner,
             limits,
-            registry: Registry::new(),
+            registry: Registry::new(types),
             connections: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             watch: Watch::new()?,
             own: Arc::new(Session::new(0)),
-            waiting: Mutex::default(),
+            handshakes: handshake::Handshakes::default(),
+            channels: Mutex::default(),
+            threads: members::Threads::default(),
         }))
     }
 }

@@ -54,14 +54,14 @@ thread_local! {
 }
 
 impl Registry {
-    pub(super) fn new() -> Registry {
+    pub(super) fn new(types: HashMap<String, &'static Marked>) -> Registry {
         Registry {
             objects: RwLock::default(),
             next: AtomicU64::new(1),
             names: Mutex::default(),
             tickets: Mutex::default(),
             sessions: Mutex::default(),
-            types: HashMap::new(),
+            types,
         }
     }
 
@@ -185,10 +185,6 @@ impl Registry {
         self.hold(object)
     }
 
-    pub(super) fn register(&mut self, name: String, maker: &'static Marked) {
-        self.types.insert(name, maker);
-    }
-
     pub(super) fn registered(&self, name: &str) -> Option<&'static Marked> {
         self.types.get(name).copied()
     }
@@ -233,6 +229,13 @@ impl Registry {
             self.release_many(object, count);
         }
         self.expire();
+    }
+
+    /// Drops all objects.
+    pub(crate) fn clear(&self) {
+        // Outside of the lock: an object may hold others.
+        let objects = std::mem::take(&mut *self.objects.write().unwrap_or_else(PoisonError::into_inner));
+        objects.into_values().for_each(put_down);
     }
 
     pub(super) fn status(&self, channels: usize) -> super::ServerStatus {

@@ -10,15 +10,19 @@ use pool_ipc::marked::Marked;
 use pool_ipc::own::Stays;
 use pool_ipc::stream;
 
+use super::handshake::Handshake;
+use super::members::Slot;
 use super::registry::{Entry, put_down};
 use super::{Object, Server, Session, lock};
-use crate::connection::Secret;
+use crate::connection::{ConnectionError, Secret};
 use crate::manager::channel::Channel;
 use crate::manager::context;
 use crate::manager::error::Fault;
 use crate::manager::lane::{Closer, Lane, Side};
 use crate::manager::method::encode;
-use crate::manager::wire::{CALL, FAULT, Head, Hello, LaneMemory, REPLY, Request, SERVER, VALUE, Welcome};
+use crate::manager::wire::{
+    Answer, CALL, FAULT, Head, Hello, LaneMemory, REPLY, Refusal, Request, SERVER, VALUE, Welcome,
+};
 
 /// What a marked function that makes an object fills.
 pub(crate) type Maker = Option<Box<dyn Object>>;
@@ -105,9 +109,10 @@ impl<'a> Caller<'a> {
 }
 
 /// Serves whoever is at the other end of `socket`, until it goes.
-pub(super) fn serve(server: &Arc<Server>, socket: OwnedFd, secret: Option<&Secret>) {
+pub(super) fn serve(server: &Arc<Server>, socket: OwnedFd, secret: Option<&Secret>, handshake: Handshake) {
     // Whoever was not let in has been told why, or is gone.
-    let Ok(Some((channel, session))) = greet(server, socket, secret) else { return };
+    let Ok(Some(Guest { channel, session, slot })) = greet(server, socket, secret) else { return };
+    drop(handshake);
     let member = server.join(&channel);
     if let Ok(member) = &member {
         let _context = context::serving(server, Some(&session));
@@ -115,45 +120,52 @@ pub(super) fn serve(server: &Arc<Server>, socket: OwnedFd, secret: Option<&Secre
         server.part(member);
     }
     server.registry.leave(&session);
+    drop(slot);
+}
+
+/// A client that has been let in.
+struct Guest {
+    channel: Channel,
+    session: Arc<Session>,
+    slot: Slot,
 }
 
 /// Lets a client in: shows the key, if one is wanted, and answers its greeting.
-fn greet(
-    server: &Arc<Server>,
-    socket: OwnedFd,
-    secret: Option<&Secret>,
-) -> io::Result<Option<(Channel, Arc<Session>)>> {
+fn greet(server: &Arc<Server>, socket: OwnedFd, secret: Option<&Secret>) -> io::Result<Option<Guest>> {
     if let Some(secret) = secret
         && secret.receive(socket.as_fd()).is_err()
     {
         return Ok(None);
     }
-    let pause = server.limits.handshake;
+    // The time of all of it is the main thread's to look after.
+    let pause = Some(server.limits.handshake);
     let mut channel = Channel::new(socket, Side::Server)?;
-    let refuse = |channel: &Channel, why: String| {
-        let refusal: Result<Welcome, String> = Err(why);
-        let _ = channel.greet(&refusal, pause);
+    let refuse = |channel: &Channel, why: Refusal| {
+        let _ = channel.greet(&Answer::Err(why), pause);
         Ok(None)
     };
     let hello = match channel.greeting::<Hello>(pause) {
         Ok(Ok(hello)) => hello,
-        Ok(Err(Some(version))) => return refuse(&channel, format!("a client of version {version}")),
-        Ok(Err(None)) => return refuse(&channel, "a client of something else".to_owned()),
+        Ok(Err(_)) | Err(ConnectionError::Decode(_)) => return refuse(&channel, Refusal::Greeting),
         Err(_) => return Ok(None),
     };
+    let Some(slot) = Slot::take(server) else { return refuse(&channel, Refusal::Full) };
     let lane = match hello.lane.filter(|_| channel.is_local()) {
-        Some(LaneMemory(block)) => Some(Lane::new(block, Side::Server)?),
+        Some(LaneMemory(block)) => match Lane::new(block, Side::Server) {
+            Ok(lane) => Some(lane),
+            Err(_) => return refuse(&channel, Refusal::Greeting),
+        },
         None => None,
     };
     let session = match server.registry.enter(hello.session) {
         Ok(session) => session,
-        Err(fault) => return refuse(&channel, fault.explain("").to_string()),
+        Err(_) if hello.session.is_some() => return refuse(&channel, Refusal::Session),
+        Err(_) => return refuse(&channel, Refusal::System),
     };
-    let welcome: Result<Welcome, String> = Ok(Welcome {
-        server: server.id,
+    let welcome = Answer::Ok(Welcome {
+        place: server.place.clone(),
         session: session.id,
         build: server.build,
-        door: server.door.clone(),
         limit: server.limits.message,
     });
     if channel.greet(&welcome, pause).is_err() {
@@ -161,7 +173,7 @@ fn greet(
         return Ok(None);
     }
     channel.go_on(lane, server.limits.message);
-    Ok(Some((channel, session)))
+    Ok(Some(Guest { channel, session, slot }))
 }
 
 impl Member {
@@ -327,7 +339,10 @@ impl Serving<'_> {
                 self.session.add(entry.number);
                 encode(&(entry.number, entry.object.type_name().to_owned()), reply)
             }
-            Request::Shutdown => {
+            Request::Shutdown { owner } => {
+                if owner != self.server.owner {
+                    return Err(Fault::Misuse("who did not start the manager cannot end it".to_owned()));
+                }
                 self.is_last = true;
                 encode(&(), reply)
             }
