@@ -38,16 +38,17 @@ fn main() -> pool::Result<()> {
         children.push(child);
     }
 
+    let sleeper = children.pop().expect("five children");
     for child in &children {
-        // Who has not ended by then is asked to.
-        let result = child.join_timeout(Duration::from_secs(1));
-        if child.is_alive() {
-            say(format!("{}: {}", child.name(), result.as_ref().unwrap_err()));
-            child.terminate();
-        }
         let result = child.join().unwrap_or_else(|error| error.to_string());
         say(format!("{} ended with {:?}: {result}", child.name(), child.exit_code()));
     }
+    if let Err(error) = sleeper.join_timeout(Duration::from_millis(200)) {
+        say(format!("Eva: {error}"));
+    }
+    sleeper.terminate();
+    let result = sleeper.join().unwrap_or_else(|error| error.to_string());
+    say(format!("Eva ended with {:?}: {result}", sleeper.exit_code()));
     say(format!("{} children are left", active_children().len()));
     Ok(())
 }

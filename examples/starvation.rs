@@ -40,7 +40,7 @@ fn starve(pool: &dyn AnyPool) {
 }
 
 fn rescue(pool: &dyn AnyPool) {
-    let limited = pool.timeout(Duration::from_millis(300));
+    let limited = pool.timeout(Duration::from_millis(500));
     let tasks: Vec<_> = (0..=10).map(|number| limited.apply_async(task, number)).collect();
     let (mut done, mut late) = (0, 0);
     for task in tasks {

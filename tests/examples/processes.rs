@@ -26,7 +26,7 @@ fn processes() {
         printed.one(&format!("{name} ended with Some({code})"));
     }
     printed.one("Ann ended with Some(0): returns well");
-    printed.one("Eva: timed out: the process has not ended within 1s");
+    printed.one("Eva: timed out: the process has not ended within 200ms");
     printed.one("Eva ended with Some(-15): the process ended without a result: signal 15 (SIGTERM)");
 }
 

@@ -83,7 +83,7 @@ fn starvation(backend: &str) {
     assert_eq!(first.all("begins").len(), 6, "{}", first.text());
     first.one("5 of 11 tasks have not begun, and never will");
     second.one("task 0 is done");
-    assert_eq!(second.all("timed out: the task ran longer than its timeout of 300ms").len(), 10);
+    assert_eq!(second.all("timed out: the task ran longer than its timeout of 500ms").len(), 10);
     second.one("1 done, 10 ended by the timeout, none waits");
     if backend == "process" {
         assert!(pids(&second.all("begins")).len() > 5, "{}", second.text());
