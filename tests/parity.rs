@@ -150,6 +150,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "_TestContainers.test_list_proxy_in_list",
             "_TestContainers.test_dict_iter",
             "_TestContainers.test_dict_proxy_nested",
+            "_TestContainers.test_nested_queue",
             "_TestContainers.test_namespace",
         ],
     ),
@@ -166,6 +167,13 @@ const ROWS: &[(&str, &[&str])] = &[
     (
         "Manager sync types",
         &[
+            "TestSyncManagerTypes.test_event",
+            "TestSyncManagerTypes.test_lock",
+            "TestSyncManagerTypes.test_semaphore",
+            "TestSyncManagerTypes.test_condition",
+            "TestSyncManagerTypes.test_barrier",
+            "TestSyncManagerTypes.test_queue",
+            "TestSyncManagerTypes.test_joinable_queue",
             "TestSyncManagerTypes.test_list",
             "TestSyncManagerTypes.test_dict",
             "TestSyncManagerTypes.test_value",

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use pool::shared::{Barrier, BrokenBarrier, Event, Semaphore};
+use crate::objects::{Barrier, BrokenBarrier, Event, Semaphore};
 
 use crate::support::eventually;
 use crate::{Elsewhere, Party, with_the_other_side_everywhere};
@@ -21,7 +21,6 @@ with_the_other_side_everywhere!(
     a_thousand_rounds_stay_in_step,
     a_child_sees_the_number_of_parties_and_may_reset,
     a_barrier_of_one_lets_everybody_pass,
-    the_text_form_of_a_barrier_shows_who_waits,
 );
 
 const PARTIES: u32 = 5;
@@ -195,9 +194,4 @@ fn a_barrier_of_one_lets_everybody_pass(elsewhere: Elsewhere) {
     elsewhere.start(pass, (barrier.clone(), passed.clone())).join();
     assert!(passed.is_set());
     pass((barrier, passed));
-}
-
-fn the_text_form_of_a_barrier_shows_who_waits(_: Elsewhere) {
-    let barrier = Barrier::new(2).unwrap();
-    assert_eq!(format!("{barrier:?}"), "Barrier { parties: 2, waiting: 0, is_broken: false }");
 }

@@ -2,14 +2,13 @@
 
 use std::time::Duration;
 
-use pool::shared::Event;
+use crate::objects::Event;
 
 use crate::{Elsewhere, with_the_other_side_everywhere};
 
 with_the_other_side_everywhere!(
     a_wait_ends_when_another_sets_it_and_not_before,
     a_set_that_a_clear_follows_ends_a_wait,
-    the_text_form_shows_whether_it_is_set,
 );
 
 fn a_wait_ends_when_another_sets_it_and_not_before(elsewhere: Elsewhere) {
@@ -45,11 +44,4 @@ fn a_set_that_a_clear_follows_ends_a_wait(elsewhere: Elsewhere) {
         party.is_over()
     });
     party.join();
-}
-
-fn the_text_form_shows_whether_it_is_set(_: Elsewhere) {
-    let event = Event::new().unwrap();
-    assert_eq!(format!("{event:?}"), "Event { is_set: false }");
-    event.set();
-    assert_eq!(format!("{event:?}"), "Event { is_set: true }");
 }

@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 
 use super::wire::VERSION;
 use crate::connection::{Address, ConnectError};
+use crate::error::{BrokenBarrier, ConditionError, ReleaseError};
+use crate::queue::{JoinError, TaskDoneError};
 
 /// Why a call on a managed object, or on its manager, gave nothing.
 #[derive(Debug)]
@@ -35,7 +37,7 @@ pub enum ManagerError {
     NotFound(String),
     /// A message is longer than the server's or this side's limit.
     TooLong(u64),
-    /// Of a lock, a condition or a queue: this caller may not do that now.
+    /// What was asked for cannot be made or done so.
     Misuse(String),
     /// There is no such place in a list or an array.
     OutOfRange {
@@ -54,6 +56,18 @@ pub enum ManagerError {
     /// A method of an object calls an object whose method is waiting for this one, itself most likely: it would wait for
     /// ever.
     Deadlock,
+    /// Of a lock or a semaphore: what was to be given back is not this caller's to give.
+    Release(ReleaseError),
+    /// Of a condition: it cannot be waited for or notified now.
+    Condition(ConditionError),
+    /// Of a barrier.
+    Broken(BrokenBarrier),
+    /// Of a queue: it is full, empty, or closed. Its methods say so in errors of their own.
+    Queue(QueueState),
+    /// Of a joinable queue: more was reported as done than was got.
+    TaskDone(TaskDoneError),
+    /// Of a joinable queue: a join ended before everything was done.
+    Join(JoinError),
     /// A proxy was met that says nothing of where its server is.
     NoServer,
     /// A proxy was met whose server cannot be reached without its key: it is on another machine, of another user,
@@ -94,6 +108,12 @@ impl fmt::Display for ManagerError {
             ManagerError::OutOfRange { index, len } => write!(f, "there is no place {index} among {len} items"),
             ManagerError::OtherType { name, found } => write!(f, "the attribute `{name}` is a `{found}`"),
             ManagerError::Deadlock => f.write_str("a managed object calls one that waits for it, and would wait for ever"),
+            ManagerError::Release(error) => error.fmt(f),
+            ManagerError::Condition(error) => error.fmt(f),
+            ManagerError::Broken(error) => error.fmt(f),
+            ManagerError::Queue(state) => write!(f, "the queue is {}", format!("{state:?}").to_lowercase()),
+            ManagerError::TaskDone(error) => error.fmt(f),
+            ManagerError::Join(error) => error.fmt(f),
             ManagerError::NoServer => f.write_str("a proxy came without its server's address"),
             ManagerError::NeedsKey(address) => write!(
                 f,
@@ -136,18 +156,74 @@ impl From<ConnectError> for ManagerError {
     }
 }
 
+/// What a queue is that refuses an item, or gives none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum QueueState {
+    /// It has as many items as it has room for.
+    Full,
+    /// It has no item.
+    Empty,
+    /// It is closed; for who gets: and nothing is left in it.
+    Closed,
+}
+
+/// What an object answers that knows the caller's mistake, or does what was asked no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Refusal {
+    NotLocked,
+    NotOwner,
+    TooMany,
+    NotOwnerOfCondition,
+    Broken,
+    Queue(QueueState),
+    NothingToReport,
+    Lost(u64),
+    NotDone,
+}
+
+impl From<Refusal> for ManagerError {
+    fn from(refusal: Refusal) -> ManagerError {
+        match refusal {
+            Refusal::NotLocked => ManagerError::Release(ReleaseError::NotLocked),
+            Refusal::NotOwner => ManagerError::Release(ReleaseError::NotOwner),
+            Refusal::TooMany => ManagerError::Release(ReleaseError::TooMany),
+            Refusal::NotOwnerOfCondition => ManagerError::Condition(ConditionError::NotOwner),
+            Refusal::Broken => ManagerError::Broken(BrokenBarrier),
+            Refusal::Queue(state) => ManagerError::Queue(state),
+            Refusal::NothingToReport => ManagerError::TaskDone(TaskDoneError),
+            Refusal::Lost(items) => {
+                ManagerError::Join(JoinError::Lost(usize::try_from(items).unwrap_or(usize::MAX)))
+            }
+            Refusal::NotDone => ManagerError::Join(JoinError::Timeout),
+        }
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Fault {
+        Fault::Answered(refusal)
+    }
+}
+
 /// What the server answers instead of a value.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) enum Fault {
     NoObject,
     NoMethod,
-    Panicked { message: String, location: Option<String>, backtrace: Option<String> },
+    Panicked {
+        message: String,
+        location: Option<String>,
+        backtrace: Option<String>,
+    },
     Refused(String),
     OtherBuild,
     NotFound(String),
     TooLong(u64),
     Misuse(String),
     Deadlock,
+    Answered(Refusal),
+    /// The server ends, and with it a wait.
+    Gone,
 }
 
 impl Fault {
@@ -165,6 +241,8 @@ impl Fault {
             Fault::TooLong(len) => ManagerError::TooLong(len),
             Fault::Misuse(why) => ManagerError::Misuse(why),
             Fault::Deadlock => ManagerError::Deadlock,
+            Fault::Answered(refusal) => refusal.into(),
+            Fault::Gone => ManagerError::Gone,
         }
     }
 }

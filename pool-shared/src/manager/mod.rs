@@ -1,9 +1,6 @@
 //! A server process that owns ordinary objects, and proxies of them. `docs/manager.md` in the repository is the shape
 //! of it.
 
-// What waits, and types by name, are used by what comes next.
-#![allow(dead_code)]
-
 mod builder;
 mod channel;
 mod context;
@@ -20,7 +17,7 @@ mod start;
 mod wire;
 
 pub use builder::ManagerBuilder;
-pub use error::ManagerError;
+pub use error::{ManagerError, QueueState};
 pub use host::ManagerServer;
 pub use method::{Managed, Method, Methods};
 pub use objects::*;

@@ -75,7 +75,26 @@ impl<T: 'static> Proxy<T> {
         A: Serialize + DeserializeOwned + 'static,
         R: Serialize + DeserializeOwned + 'static,
     {
-        self.handle.call(method.id(), method.name(), &argument)
+        self.ask(method, &argument)
+    }
+
+    /// The same, for who wants the argument back.
+    #[inline]
+    pub(crate) fn ask<A, R>(&self, method: &Method<T, A, R>, argument: &A) -> Result<R>
+    where
+        A: Serialize + 'static,
+        R: DeserializeOwned + 'static,
+    {
+        self.handle.call(method.id(), method.name(), argument)
+    }
+
+    /// A proxy of the object that a method of this one has made for the caller.
+    pub(crate) fn sibling<U: 'static>(&self, object: u64) -> Result<Proxy<U>> {
+        let place = match &self.handle.place {
+            Place::Linked(link) => Place::Linked(self.handle.current(link)?.into_owned()),
+            Place::Here(server) => Place::Here(server.clone()),
+        };
+        Ok(Proxy::of(Handle { object, place }))
     }
 
     /// Runs `f` on the object, alone with it, and gives what it returns: a change of any kind in one go. `f` captures

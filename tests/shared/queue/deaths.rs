@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use pool::shared::{Event, JoinError, JoinableQueue, Queue};
+use crate::objects::{Event, JoinError, JoinableQueue, Queue, blocked};
 
 use crate::support::Random;
 use crate::{Elsewhere, Party, with_the_other_side_everywhere};
@@ -155,6 +155,7 @@ fn a_get_goes_on_sleeping_and_wakes_when_another_sleeper_was_killed(elsewhere: E
     let (queue, ready) = (Queue::new().unwrap(), Queue::new().unwrap());
     let mut parties: Vec<_> = (0..3).map(|_| elsewhere.start(get, (queue.clone(), ready.clone()))).collect();
     (0..3).for_each(|_| ready.get().unwrap());
+    blocked(3);
     let last = parties.pop().unwrap();
     parties.into_iter().for_each(Party::kill);
     queue.put(7).unwrap();

@@ -1,6 +1,6 @@
 //! Many producers and many consumers: each item comes once.
 
-use pool::shared::{JoinableQueue, Queue};
+use crate::objects::{JoinableQueue, Queue, times};
 use pool::{Pool, ProcessPool, ThreadPool};
 
 use crate::{Elsewhere, with_the_other_side_everywhere};
@@ -13,7 +13,7 @@ with_the_other_side_everywhere!(
 
 const PRODUCERS: u64 = 3;
 const CONSUMERS: u64 = 3;
-const EACH: u64 = 4_000;
+const EACH: u64 = times(4_000);
 
 /// A producer's number and its item's; and bytes whose number and content depend on them.
 type Item = (u64, u64, Vec<u64>);

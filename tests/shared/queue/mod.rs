@@ -5,13 +5,9 @@ mod many;
 
 use std::time::{Duration, Instant};
 
-use pool::shared::{
-    Event, GetError, JoinError, JoinableQueue, Lock, PutError, Queue, SimpleQueue, TaskDoneError, one_way,
-    wait,
-};
 use pool::{Pool, Process, ProcessPool};
 
-use crate::churn::churn;
+use crate::objects::{Event, GetError, JoinError, JoinableQueue, Lock, PutError, Queue, TaskDoneError};
 use crate::{Elsewhere, with_the_other_side_everywhere};
 
 with_the_other_side_everywhere!(
@@ -25,16 +21,11 @@ with_the_other_side_everywhere!(
     a_closed_queue_gives_what_is_left_and_then_an_error,
     closing_ends_every_wait,
     the_other_side_makes_queues_and_processes_of_its_own,
-    a_simple_queue_is_empty_until_the_other_side_has_put_and_after_all_was_got,
-    a_closed_simple_queue_gives_what_is_left_and_then_an_error,
     items_of_any_type_and_size_come_as_they_were,
     an_item_brings_the_shared_objects_in_it,
     a_queue_goes_through_a_queue,
     a_put_waits_for_room_and_a_get_for_items,
     a_pools_task_gets_a_queue,
-    a_wait_for_several_things_ends_when_a_queue_has_an_item_or_is_closed,
-    the_text_form_of_a_queue_shows_its_length,
-    queues_leave_nothing_behind,
 );
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -168,7 +159,8 @@ fn a_get_with_a_timeout_does_not_end_early(elsewhere: Elsewhere) {
         let is_empty = queue.get_timeout(Duration::from_millis(200)).is_err_and(|error| error.is_empty());
         (is_empty, start.elapsed())
     }
-    let (is_empty, time) = elsewhere.start(get, Queue::new().unwrap()).join();
+    let queue = Queue::new().unwrap();
+    let (is_empty, time) = elsewhere.start(get, queue.clone()).join();
     assert!(is_empty && time >= Duration::from_millis(200), "{time:?}");
 }
 
@@ -242,41 +234,6 @@ fn the_other_side_makes_queues_and_processes_of_its_own(elsewhere: Elsewhere) {
         text
     }
     assert_eq!(elsewhere.start(parent, ()).join(), "there and back");
-}
-
-fn a_simple_queue_is_empty_until_the_other_side_has_put_and_after_all_was_got(elsewhere: Elsewhere) {
-    fn put((queue, begin, end): (SimpleQueue<Option<bool>>, Event, Event)) -> bool {
-        begin.wait();
-        queue.put(Some(true)).unwrap();
-        queue.put(None).unwrap();
-        end.set();
-        queue.is_empty()
-    }
-    let queue = SimpleQueue::new().unwrap();
-    let (begin, end) = (Event::new().unwrap(), Event::new().unwrap());
-    let party = elsewhere.start(put, (queue.clone(), begin.clone(), end.clone()));
-    assert!(queue.is_empty());
-    begin.set();
-    end.wait();
-    assert!(!queue.is_empty());
-    assert!(!party.join());
-    assert_eq!(queue.get().unwrap(), Some(true));
-    assert_eq!(queue.get().unwrap(), None);
-    assert!(queue.is_empty());
-}
-
-fn a_closed_simple_queue_gives_what_is_left_and_then_an_error(elsewhere: Elsewhere) {
-    fn close(queue: SimpleQueue<u32>) {
-        queue.close();
-        queue.close();
-    }
-    let queue = SimpleQueue::new().unwrap();
-    queue.put(5).unwrap();
-    elsewhere.start(close, queue.clone()).join();
-    assert!(queue.is_closed() && !queue.is_empty());
-    assert!(matches!(queue.put(6), Err(PutError::Closed(6))));
-    assert_eq!(queue.get().unwrap(), 5);
-    assert!(queue.is_empty() && queue.get().unwrap_err().is_closed());
 }
 
 fn items_of_any_type_and_size_come_as_they_were(elsewhere: Elsewhere) {
@@ -371,48 +328,4 @@ fn a_pools_task_gets_a_queue(elsewhere: Elsewhere) {
     let mut items: Vec<u64> = (0..100).map(|_| queue.try_get().unwrap()).collect();
     items.sort_unstable();
     assert_eq!(items, (0..100).map(|item| item * item).collect::<Vec<_>>());
-}
-
-fn a_wait_for_several_things_ends_when_a_queue_has_an_item_or_is_closed(elsewhere: Elsewhere) {
-    fn put((queue, go): (Queue<u32>, Event)) {
-        go.wait();
-        queue.put(5).unwrap();
-    }
-    let (one, other) = (SimpleQueue::<u32>::new().unwrap(), Queue::new().unwrap());
-    let (_sender, receiver) = one_way::<u32>().unwrap();
-    let go = Event::new().unwrap();
-    let party = elsewhere.start(put, (other.clone(), go.clone()));
-    assert!(wait(&[&one, &receiver, &other], Some(SHORT)).unwrap().is_empty());
-    go.set();
-    assert_eq!(wait(&[&one, &receiver, &other], None).unwrap(), [2]);
-    assert_eq!(other.get().unwrap(), 5);
-    one.close();
-    assert_eq!(wait(&[&one, &receiver, &other], None).unwrap(), [0]);
-    party.join();
-}
-
-fn the_text_form_of_a_queue_shows_its_length(_: Elsewhere) {
-    let queue = Queue::bounded(3).unwrap();
-    queue.put("a".to_owned()).unwrap();
-    assert_eq!(format!("{queue:?}"), "Queue { len: 1, is_closed: false, bound: 3 }");
-    assert_eq!(
-        format!("{:?}", SimpleQueue::<u8>::new().unwrap()),
-        "SimpleQueue { len: 0, is_closed: false }"
-    );
-    let error = queue.put("b".to_owned()).and_then(|()| queue.put("c".to_owned())).err();
-    assert!(error.is_none());
-    let error = queue.try_put("d".to_owned()).unwrap_err();
-    assert_eq!((error.to_string(), format!("{error:?}")), ("the queue is full".into(), "Full(..)".into()));
-}
-
-fn queues_leave_nothing_behind(elsewhere: Elsewhere) {
-    fn look((queue, nth): (Queue<Vec<u32>>, u32)) -> bool {
-        queue.get().is_ok_and(|item| item == [nth; 3]) && queue.is_empty()
-    }
-    let make = |nth| {
-        let queue = Queue::new().unwrap();
-        queue.put(vec![nth; 3]).unwrap();
-        queue
-    };
-    churn(elsewhere, make, look);
 }

@@ -1,10 +1,17 @@
 //! The types that a manager has of itself: for each the value in the server, and the proxy.
 
 mod array;
+mod barrier;
+mod condition;
 mod dict;
 mod dynamic;
+mod event;
 mod list;
+mod lock;
 mod namespace;
+mod queue;
+mod rlock;
+mod semaphore;
 mod set;
 mod value;
 
@@ -16,10 +23,17 @@ use serde::de::DeserializeOwned;
 use super::ManagerError;
 
 pub use array::{ArrayProxy, ManagedArray};
+pub use barrier::{BarrierProxy, ManagedBarrier};
+pub use condition::{ConditionProxy, ManagedCondition};
 pub use dict::{Dict, DictProxy};
 pub use dynamic::Dynamic;
+pub use event::{EventProxy, ManagedEvent};
 pub use list::{List, ListProxy};
+pub use lock::{LockProxy, ManagedGuard, ManagedLock};
 pub use namespace::{Namespace, NamespaceProxy};
+pub use queue::{JoinableQueueProxy, ManagedQueue, QueueProxy};
+pub use rlock::{ManagedRLock, RLockProxy};
+pub use semaphore::{BoundedSemaphoreProxy, ManagedPermit, ManagedSemaphore, SemaphoreProxy};
 pub use set::{Set, SetProxy};
 pub use value::{ManagedValue, ValueProxy};
 
@@ -35,6 +49,9 @@ impl<K: ManagedItem + Eq + Hash> ManagedKey for K {}
 
 /// `proxy!(DictProxy<K, V>, Dict<K, V>)`: what every proxy is, around a [`Proxy`](super::Proxy).
 macro_rules! proxy {
+    ($proxy:ident, $object:ty) => {
+        $crate::manager::objects::proxy! { $proxy<>, $object }
+    };
     ($proxy:ident<$($of:ident),*>, $object:ty) => {
         impl<$($of),*> Clone for $proxy<$($of),*> {
             fn clone(&self) -> Self {
@@ -116,3 +133,15 @@ macro_rules! with_lock {
     };
 }
 use with_lock;
+
+/// The text form of a type in the server, which says nothing of what is in it.
+macro_rules! opaque {
+    ($object:ident $(<$($of:tt $($name:ident : $type:ty)?),*>, <$($use:ident),*>)?) => {
+        impl $(<$($of $($name: $type)?),*>)? std::fmt::Debug for $object $(<$($use),*>)? {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.debug_struct(stringify!($object)).finish_non_exhaustive()
+            }
+        }
+    };
+}
+use opaque;

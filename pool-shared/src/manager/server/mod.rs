@@ -37,8 +37,7 @@ use crate::connection::Address;
 
 pub(crate) use admit::{Entrances, Listening, Orders, run};
 use members::Crew;
-#[allow(unused_imports, reason = "for the objects that wait")]
-pub(crate) use monitor::Monitor;
+pub(crate) use monitor::{Ended, Line, Monitor, Patience, State};
 pub(crate) use object::{Apart, Guarded, Object};
 pub(crate) use registry::Registry;
 pub(crate) use serve::{Caller, Maker};
@@ -53,6 +52,8 @@ pub(crate) struct Server {
     pub(crate) limits: Limits,
     pub(crate) registry: Registry,
     pub(crate) connections: AtomicUsize,
+    /// How many calls wait for an object to change.
+    pub(crate) blocked: AtomicUsize,
     pub(crate) stopping: AtomicBool,
     pub(crate) watch: Watch,
     /// For what the server's own objects have of each other.
@@ -90,6 +91,7 @@ impl Server {
             limits,
             registry: Registry::new(types),
             connections: AtomicUsize::new(0),
+            blocked: AtomicUsize::new(0),
             stopping: AtomicBool::new(false),
             watch: Watch::new()?,
             own: Arc::new(Session::new(0)),
@@ -110,6 +112,8 @@ pub struct ServerStatus {
     pub sessions: usize,
     /// How many channels they have: one for each thread that calls at the same time.
     pub channels: usize,
+    /// How many calls wait: for a lock, an item, the other parties.
+    pub waiting: usize,
     /// How many proxies are on their way to somebody.
     pub tickets: usize,
 }

@@ -218,6 +218,7 @@ impl Registry {
             }
             sessions.remove(&session.id);
         }
+        session.end();
         let end = Instant::now().checked_add(GRACE);
         for ticket in lock(&self.tickets).values_mut().filter(|ticket| ticket.session == session.id) {
             ticket.end = end;
@@ -238,11 +239,12 @@ impl Registry {
         objects.into_values().for_each(put_down);
     }
 
-    pub(super) fn status(&self, channels: usize) -> super::ServerStatus {
+    pub(super) fn status(&self, channels: usize, waiting: usize) -> super::ServerStatus {
         super::ServerStatus {
             objects: self.objects.read().unwrap_or_else(PoisonError::into_inner).len(),
             sessions: lock(&self.sessions).len(),
             channels,
+            waiting,
             tickets: lock(&self.tickets).len(),
         }
     }

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering::*};
 use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
 
 use pool_core::{codec, panics};
 use pool_ipc::marked::Marked;
@@ -84,6 +85,22 @@ impl<'a> Caller<'a> {
         self.member.is_some_and(|member| member.gone.load(SeqCst)) || self.server.stopping.load(SeqCst)
     }
 
+    /// The same, and whether the client has gone in this moment, which the main thread may not have heard of yet. While a
+    /// call waits nothing comes through its socket but the end.
+    pub(super) fn is_gone(&self) -> bool {
+        let ended = |member: &Arc<Member>| stream::readable(member.socket.as_fd(), Some(Duration::ZERO));
+        self.is_unwanted() || self.member.is_some_and(ended)
+    }
+
+    /// Owns `object` from now on, with one proxy of the caller's.
+    pub(crate) fn insert(&self, object: Box<dyn Object>) -> u64 {
+        let number = self.server.registry.insert(object);
+        if self.member.is_some() {
+            self.session.add(number);
+        }
+        number
+    }
+
     /// Says that this call waits for its object, until the guard is dropped.
     pub(super) fn blocked(&self) -> impl Drop {
         struct Blocked<'a>(&'a Arc<Server>, Option<&'a Arc<Member>>);
@@ -91,6 +108,8 @@ impl<'a> Caller<'a> {
             fn drop(&mut self) {
                 let Some(member) = self.1 else { return };
                 *lock(&member.blocked) = None;
+                // ORDERING: a number that is shown.
+                self.0.blocked.fetch_sub(1, Relaxed);
                 if !member.has_lane() {
                     self.0.watch.remove(member.socket.as_fd());
                 }
@@ -98,6 +117,7 @@ impl<'a> Caller<'a> {
         }
         if let Some(member) = self.member {
             *lock(&member.blocked) = Some(self.entry.clone());
+            self.server.blocked.fetch_add(1, Relaxed);
             // That of a lane is watched all the time.
             if !member.has_lane() {
                 // Without it the wait ends when the object changes, or never.
@@ -258,10 +278,15 @@ impl Serving<'_> {
     }
 
     fn call(&mut self, head: Head, input: &[u8], reply: &mut Vec<u8>) -> Result<(), Fault> {
+        let epoch = self.session.epoch();
         let entry = self.current(head.object)?;
         let (server, session, member) = (self.server, self.session, Some(self.member));
         let caller = Caller { server, session, thread: head.thread, entry: &entry, member };
         let called = entry.object.call(head.method, &caller, input, reply);
+        // Whoever gives its last proxy back while another of its threads calls has nothing of the object afterwards.
+        if session.epoch() != epoch && !session.has(head.object) {
+            entry.object.forget(session.id);
+        }
         put_down(entry);
         called
     }
@@ -347,8 +372,9 @@ impl Serving<'_> {
                 encode(&(), reply)
             }
             Request::Status => {
-                // ORDERING: a number that stands for itself.
-                encode(&registry.status(self.server.connections.load(Relaxed)), reply)
+                // ORDERING: numbers that stand for themselves.
+                let channels = self.server.connections.load(Relaxed);
+                encode(&registry.status(channels, self.server.blocked.load(Relaxed)), reply)
             }
         }
     }

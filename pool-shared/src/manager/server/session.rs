@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 
 use super::lock;
 
@@ -13,13 +13,22 @@ pub(crate) struct Session {
     counts: Mutex<HashMap<u64, u64>>,
     /// Changes when it has no proxy of some object any more.
     epoch: AtomicU64,
+    /// Whether its client has gone. What it has may be taken by others from here on, though it has not been taken
+    /// back yet: so nobody who gets one thing of it finds another still held.
+    over: AtomicBool,
     /// How many channels it has.
     pub(super) channels: Mutex<usize>,
 }
 
 impl Session {
     pub(super) fn new(id: u128) -> Session {
-        Session { id, counts: Mutex::default(), epoch: AtomicU64::new(0), channels: Mutex::new(0) }
+        Session {
+            id,
+            counts: Mutex::default(),
+            epoch: AtomicU64::new(0),
+            over: AtomicBool::new(false),
+            channels: Mutex::new(0),
+        }
     }
 
     /// Counts one more proxy of the object.
@@ -49,6 +58,17 @@ impl Session {
 
     pub(super) fn epoch(&self) -> u64 {
         self.epoch.load(Relaxed)
+    }
+
+    /// Whether its client has gone.
+    pub(crate) fn is_over(&self) -> bool {
+        // ORDERING: with `end`: whoever has heard of the end by an object of it, which a lock guards, sees this.
+        self.over.load(Relaxed)
+    }
+
+    /// Its client has gone.
+    pub(super) fn end(&self) {
+        self.over.store(true, Relaxed);
     }
 
     /// All its counts, which it has no more.
