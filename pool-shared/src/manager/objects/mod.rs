@@ -99,7 +99,7 @@ macro_rules! proxy {
             }
         }
 
-        /// A proxy of the same object, to [publish](super::Proxy::publish) it, say.
+        /// A proxy of the same object, to [publish](crate::Proxy::publish) it, say.
         impl<$($of),*> From<$proxy<$($of),*>> for $crate::manager::Proxy<$object> {
             fn from(proxy: $proxy<$($of),*>) -> Self {
                 proxy.0
