@@ -141,7 +141,7 @@
 //! | `join`, `exitcode`, `is_alive`, `terminate`, `kill`, `close`, `sentinel` | the same names on [`Process`]; `join` also gives what the function returned |
 //! | `current_process`, `parent_process`, `active_children`, `cpu_count` | the same names |
 //! | `Lock` … `Barrier`, `Value`, `Array`, `RawValue`, `RawArray`, `Queue`, `Pipe`, `Listener`, `Client`, `wait`, `SharedMemory`, `ShareableList`, `SharedMemoryManager` | feature `shared`: the same names in `pool::shared`; `sync` is the locks alone; `SharedVec` is a large array that is passed as a handle |
-//! | `Manager()`: `dict`, `list`, `set`, `Namespace`, `Value`, `Array`; `register` | feature `manager`: `Manager` in `pool::shared`, the same names in small letters; `Managed` for types of one's own |
+//! | `Manager()`: `dict`, `list`, `set`, `Namespace`, `Value`, `Array`, `Pool`; `register` | feature `manager`: `Manager` in `pool::shared`, the same names in small letters; `Managed` for types of one's own |
 //! | `util.Finalize`, `atexit` | [`at_exit`] |
 //! | `log_to_stderr`, `get_logger` | feature `log`: `log_to_stderr`, `forward_logs` on the builders; the library's records have the target `pool` |
 //! | a function that reads globals, under the start method `fork` | [`ProcessPool::fork_map`], [`ForkMap`]: a closure that captures, over borrowed items |

@@ -174,6 +174,7 @@ const ROWS: &[(&str, &[&str])] = &[
             "TestSyncManagerTypes.test_barrier",
             "TestSyncManagerTypes.test_queue",
             "TestSyncManagerTypes.test_joinable_queue",
+            "TestSyncManagerTypes.test_pool",
             "TestSyncManagerTypes.test_list",
             "TestSyncManagerTypes.test_dict",
             "TestSyncManagerTypes.test_value",

@@ -13,9 +13,12 @@ use serde::{Deserialize, Serialize};
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// What went wrong with one item, one call or one pool. Cheap to move (one pointer).
+///
+/// It can be sent to another process, which gets it without its [`source`](std::error::Error::source).
+#[derive(Serialize, Deserialize)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 struct Inner {
     kind: ErrorKind,
     message: String,
@@ -23,11 +26,12 @@ struct Inner {
     worker: Option<Worker>,
     exit: Option<Exit>,
     panic: Option<PanicInfo>,
+    #[serde(skip)]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
 /// The causes that a caller may want to tell apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The task function panicked. [`Error::panic`] has the message, the place and the backtrace.
@@ -86,7 +90,7 @@ impl fmt::Display for ErrorKind {
 }
 
 /// Which worker: its name, and its process id where it is a process.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Worker {
     /// The worker's name, as `ProcessPool-1-worker-3`.
     pub name: String,
@@ -95,7 +99,7 @@ pub struct Worker {
 }
 
 /// How a worker process ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Exit {
     /// It exited with this status.
     Code(i32),
@@ -420,6 +424,17 @@ mod tests {
         let text = "item 7: the task panicked: seven, at a.rs:1:2\n  caused by: no sevens";
         assert_eq!(format!("{error:?}"), format!("{text}\nbacktrace of the panic:\n0: f"));
         assert!(format!("{error:#?}").contains("kind: Panicked"));
+    }
+
+    #[test]
+    fn what_crosses_is_all_but_the_source() {
+        let worker = Worker { name: "w".into(), pid: Some(7) };
+        let error = Error::worker_died(worker, Exit::Code(3)).with_item(3).with_source("why");
+        let mut bytes = Vec::new();
+        crate::codec::encode(&error, &mut bytes).unwrap();
+        let crossed: Error = crate::codec::decode(&bytes).unwrap();
+        assert_eq!(crossed.to_string(), error.to_string());
+        assert!(std::error::Error::source(&crossed).is_none());
     }
 
     #[test]

@@ -24,6 +24,7 @@ mod limits;
 mod lock;
 mod mailbox;
 mod objects;
+mod pool;
 mod proxies;
 #[path = "../shared/queue/mod.rs"]
 mod queue;

@@ -68,6 +68,8 @@ pub enum ManagerError {
     TaskDone(TaskDoneError),
     /// Of a joinable queue: a join ended before everything was done.
     Join(JoinError),
+    /// A pool in the server, or a task on it, failed.
+    Pool(pool_core::Error),
     /// A proxy was met that says nothing of where its server is.
     NoServer,
     /// A proxy was met whose server cannot be reached without its key: it is on another machine, of another user,
@@ -114,6 +116,7 @@ impl fmt::Display for ManagerError {
             ManagerError::Queue(state) => write!(f, "the queue is {}", format!("{state:?}").to_lowercase()),
             ManagerError::TaskDone(error) => error.fmt(f),
             ManagerError::Join(error) => error.fmt(f),
+            ManagerError::Pool(error) => write!(f, "a pool of the manager: {error}"),
             ManagerError::NoServer => f.write_str("a proxy came without its server's address"),
             ManagerError::NeedsKey(address) => write!(
                 f,
@@ -137,6 +140,7 @@ impl Error for ManagerError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             ManagerError::Encode(error) | ManagerError::Decode(error) => Some(error),
+            ManagerError::Pool(error) => Some(error),
             ManagerError::Connect(error) => Some(error),
             ManagerError::System(error) => Some(error),
             _ => None,

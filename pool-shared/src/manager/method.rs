@@ -230,6 +230,11 @@ pub(crate) trait Waits: Send + Sync + Sized + 'static {
 
     /// Wakes all that wait, so that they look whether they still should.
     fn wake(&self);
+
+    /// What a function gets that is to run on it, beside others; `None`: there is no such thing.
+    fn lent(&self) -> Option<Self> {
+        None
+    }
 }
 
 #[inline]

@@ -17,8 +17,8 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::context::{self, Context};
 use super::error::{Fault, ManagerError};
 use super::link::Link;
-use super::method::{Managed, Method, decode, encode, object_of};
-use super::server::{Caller, Server};
+use super::method::{Managed, Method, Waits, decode, encode, object_of};
+use super::server::{Apart, Caller, Object, Server};
 use super::wire::{FAULT, Request, VALUE, Whereabouts};
 
 type Result<T> = std::result::Result<T, ManagerError>;
@@ -122,8 +122,20 @@ impl<T: 'static> Proxy<T> {
     where
         T: Managed,
     {
+        Proxy::inserted(object_of(value))
+    }
+
+    /// The same for one that waits by itself.
+    pub(crate) fn here_apart(value: T) -> Result<Proxy<T>>
+    where
+        T: Waits,
+    {
+        Proxy::inserted(Box::new(Apart::new(value)))
+    }
+
+    fn inserted(object: Box<dyn Object>) -> Result<Proxy<T>> {
         let Context::Serving { server, .. } = context::current() else { return Err(ManagerError::NoServer) };
-        let object = server.registry.insert(object_of(value));
+        let object = server.registry.insert(object);
         Ok(Proxy::of(Handle { object, place: Place::Here(server) }))
     }
 

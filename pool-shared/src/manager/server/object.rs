@@ -76,8 +76,12 @@ impl<T: Waits> Object for Apart<T> {
         panics::catch(|| shim(Access::Beside(&self.value), caller, input, output))?
     }
 
-    fn with(&self, _body: &mut dyn FnMut(&mut dyn Any)) -> Result<(), Fault> {
-        Err(Fault::Refused("an object of this type cannot be lent to a function".to_owned()))
+    fn with(&self, body: &mut dyn FnMut(&mut dyn Any)) -> Result<(), Fault> {
+        let Some(mut value) = self.value.lent() else {
+            return Err(Fault::Refused("an object of this type cannot be lent to a function".to_owned()));
+        };
+        body(&mut value);
+        Ok(())
     }
 
     fn type_name(&self) -> &'static str {

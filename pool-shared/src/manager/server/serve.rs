@@ -102,7 +102,7 @@ impl<'a> Caller<'a> {
     }
 
     /// Says that this call waits for its object, until the guard is dropped.
-    pub(super) fn blocked(&self) -> impl Drop {
+    pub(crate) fn blocked(&self) -> impl Drop {
         struct Blocked<'a>(&'a Arc<Server>, Option<&'a Arc<Member>>);
         impl Drop for Blocked<'_> {
             fn drop(&mut self) {
