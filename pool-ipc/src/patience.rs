@@ -60,6 +60,15 @@ impl Patience {
         Patience { told: cores, ..Patience::new() }
     }
 
+    /// Whoever is waited for was last seen on another core than this: then there is more than one, whatever this
+    /// thread itself may run on.
+    #[inline]
+    pub fn seen_elsewhere(&mut self) {
+        if !matches!(self.most, Some(1..)) {
+            (self.most, self.looks) = (Some(MOST), MOST);
+        }
+    }
+
     #[cold]
     fn ask(&mut self) -> u32 {
         let known = if self.told == 0 { known_cores() } else { self.told };

@@ -28,18 +28,26 @@
 
 use crate::sync::{Acquire, AtomicU32, Relaxed, Release, SeqCst, fence};
 
-/// How many words an end has: two cache lines of those that processors fetch at once, the first for its own side,
-/// the second for what the other side reads.
-pub(crate) const END_WORDS: usize = 64;
+/// How many words an end has: the first half for its own side, the second for what the other side reads. Each begins a
+/// cache line, and there are some between them: processors fetch more lines than one was asked for, and would take away
+/// what the other side is writing.
+pub(crate) const END_WORDS: usize = 256;
 /// The words from 0 on are for the end's lock.
 pub(crate) const LOCK_WORDS: usize = 8;
 
 const ASLEEP: usize = LOCK_WORDS;
 const HINT_COUNT: usize = LOCK_WORDS + 1;
 const HINT_POSITION: usize = LOCK_WORDS + 2;
-const COUNT: usize = 32;
-const POSITIONS: usize = 33;
-const CORE: usize = 35;
+const COUNT: usize = 128;
+const POSITIONS: usize = 129;
+const CORE: usize = 131;
+/// Two places, each the item's length and one, and then its bytes. All is in the count's cache line.
+const NEWEST: usize = 132;
+const NEWEST_WORDS: usize = if cfg!(loom) { 3 } else { 6 };
+const _: () = assert!(NEWEST + 2 * NEWEST_WORDS <= COUNT + 16 && COUNT.is_multiple_of(16));
+
+/// How large an item may be that is kept beside the count.
+pub(crate) const SMALL: usize = (NEWEST_WORDS - 1) * size_of::<u32>();
 
 /// The bit of a count that says that the queue is closed.
 pub(crate) const CLOSED: u32 = 1;
@@ -72,6 +80,43 @@ impl Mark {
     #[inline]
     pub(crate) fn is_closed(self) -> bool {
         self.count & CLOSED != 0
+    }
+}
+
+/// An item as it is kept beside the count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Newest([u32; NEWEST_WORDS]);
+
+impl Newest {
+    /// It is too large.
+    const NONE: Newest = Newest([0; NEWEST_WORDS]);
+
+    #[inline]
+    pub(crate) fn of(item: &[u8]) -> Newest {
+        if item.len() > SMALL {
+            return Newest::NONE;
+        }
+        let mut bytes = [0; SMALL];
+        bytes[..item.len()].copy_from_slice(item);
+        let mut newest = Newest([item.len() as u32 + 1; NEWEST_WORDS]);
+        let (words, _) = bytes.as_chunks();
+        for (place, word) in newest.0[1..].iter_mut().zip(words) {
+            *place = u32::from_ne_bytes(*word);
+        }
+        newest
+    }
+
+    /// The item, and how many of the bytes are its own.
+    #[inline]
+    fn item(self) -> Option<([u8; SMALL], usize)> {
+        let [length, words @ ..] = self.0;
+        let length = (length as usize).checked_sub(1).filter(|length| *length <= SMALL)?;
+        let mut item = [0; SMALL];
+        let (places, _) = item.as_chunks_mut();
+        for (place, word) in places.iter_mut().zip(words) {
+            *place = word.to_ne_bytes();
+        }
+        Some((item, length))
     }
 }
 
@@ -140,6 +185,32 @@ impl<'a> End<'a> {
     pub(crate) fn stage(self, now: Mark, position: u32) {
         // ORDERING: Release, for `read`.
         self.position(now.count.wrapping_add(ONE)).store(position, Release);
+    }
+
+    /// Writes the position and the newest item that the next commit makes true. For who holds the lock, which has
+    /// written the item to the ring. The commit is to follow at once: who waits for it takes the cache line away.
+    #[inline]
+    pub(crate) fn stage_newest(self, now: Mark, position: u32, newest: Newest) {
+        self.stage(now, position);
+        let places = self.newest(now.count.wrapping_add(ONE));
+        for (place, word) in places.iter().zip(newest.0) {
+            // ORDERING: Release, for `read_newest`.
+            place.store(word, Release);
+        }
+    }
+
+    /// The item that was put last when the count was `seen`, and its length; `None`: it is not small, or the count is
+    /// another already.
+    #[inline]
+    pub(crate) fn read_newest(self, seen: u32) -> Option<([u8; SMALL], usize)> {
+        let places = self.newest(seen);
+        let mut newest = Newest::NONE;
+        for (word, place) in newest.0.iter_mut().zip(places) {
+            // ORDERING: Acquire: what was written after the next count was stored brings that count along, and the
+            // comparison fails; pairs with the stores in `stage_newest`.
+            *word = place.load(Acquire);
+        }
+        (self.0[COUNT].load(Relaxed) == seen).then_some(newest)?.item()
     }
 
     /// Whether somebody of the other end may sleep until this end moves on from `now`. For who holds the lock.
@@ -220,12 +291,19 @@ impl<'a> End<'a> {
     fn position(self, count: u32) -> &'a AtomicU32 {
         &self.0[POSITIONS + ((count / ONE) % 2) as usize]
     }
+
+    #[inline]
+    fn newest(self, count: u32) -> &'a [AtomicU32; NEWEST_WORDS] {
+        let (places, _) = self.0[NEWEST..].as_chunks();
+        &places[((count / ONE) % 2) as usize]
+    }
 }
 
 /// Each of these was seen to fail when it was weakened in turn: the fence after taking the lock, or the one in
 /// `announce`, left out; the lock not looked at, or read relaxed; the announcement stored instead of compared, or read
 /// relaxed, or made without comparing the count; the count stored and the sleepers woken in two steps; one place for both
 /// positions; the store or the load of a position or of the count relaxed; the count not read again after the position.
+/// Of the newest item: its stores or its loads relaxed; one place for both; the count not read again.
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
@@ -266,8 +344,9 @@ mod model {
             assert!(self.lock.compare_exchange(0, 1, Acquire, Relaxed).is_ok());
             let now = self.tail().own();
             self.item.store(7, Relaxed);
+            let has_sleeper = self.tail().has_sleeper(now);
             self.tail().stage(now, 1);
-            if self.tail().has_sleeper(now) {
+            if has_sleeper {
                 // The kernel's call.
                 let mut asleep = self.asleep.lock().unwrap();
                 self.tail().count_word().fetch_add(ONE, Release);
@@ -354,6 +433,30 @@ mod model {
             producer.join().unwrap();
             other.join().unwrap();
             assert_ne!(*queue.asleep.lock().unwrap(), Some(Sleep::UntilWoken));
+        });
+    }
+
+    /// The newest item is the one that belongs to the count, and all of it.
+    #[test]
+    fn the_newest_item_is_whole() {
+        loom::model(|| {
+            let queue = Queue::new();
+            let theirs = queue.clone();
+            let reader = thread::spawn(move || {
+                let count = theirs.tail().count();
+                (count, theirs.tail().read_newest(count))
+            });
+            for number in 1..=3_u8 {
+                let now = queue.tail().own();
+                queue.tail().stage_newest(now, 0, Newest::of(&[number; 5]));
+                queue.tail().commit(now);
+            }
+            let (count, newest) = reader.join().unwrap();
+            match newest {
+                Some((item, len)) => assert_eq!(item[..len], [(count / ONE) as u8; 5]),
+                // The next two were put meanwhile, or there was none.
+                None => assert!(count != 3 * ONE),
+            }
         });
     }
 

@@ -16,7 +16,7 @@ use super::until::Until;
 #[cfg(feature = "connection")]
 use crate::connection::wait::sealed::Sleeper;
 use crate::crossing::Kind;
-use crate::ends::{CLOSED, END_WORDS, End, Mark, ONE, items_between};
+use crate::ends::{CLOSED, END_WORDS, End, Mark, Newest, ONE, items_between};
 use crate::raw::{Acquired, RawLock};
 
 /// The object's words: which ring is in use; the most items, 0: as many as there may be.
@@ -157,8 +157,8 @@ impl Core {
             Err(full) => return Ok(Put::Full(full)),
         };
         ring.write(&self.block, now.position, bytes)?;
-        tail.stage(now, now.position.wrapping_add(units));
-        Ok(Put::Done(advance(tail, now)))
+        let newest = Newest::of(bytes);
+        Ok(Put::Done(advance(tail, now, || tail.stage_newest(now, now.position.wrapping_add(units), newest))))
     }
 
     /// The ring with room for an item of so many units; or the head's count, on whose change there may be some.
@@ -249,8 +249,14 @@ impl Core {
 
     /// Appends the item at the head to `bytes`.
     pub(super) fn get(&self, bytes: &mut Vec<u8>, until: Until) -> Result<(), Fault> {
+        let (head, tail, lock) = (self.head(), self.tail(), self.head_lock());
         loop {
-            let lock = self.head_lock();
+            // Without the lock this is a guess, but one that saves taking it in vain. The tail's line is left alone while
+            // there are items that were seen before.
+            if head.hint().count == head.count() && nothing(head, tail).is_some() {
+                self.sleep(Side::Head, until, || nothing(head, tail))?;
+                self.lull();
+            }
             self.heed(Side::Head, until.acquire(lock).ok_or(Fault::Time)?);
             let got = self.get_locked(bytes);
             lock.release();
@@ -263,11 +269,8 @@ impl Core {
                 }
                 return Ok(());
             }
-            self.sleep(Side::Head, until, || self.nothing())?;
-            self.lull();
-            if self.is_over() {
-                return Err(Fault::Closed);
-            }
+            // Somebody else was quicker.
+            self.sleep(Side::Head, until, || nothing(head, tail))?;
         }
     }
 
@@ -279,16 +282,24 @@ impl Core {
             seen.count = tail.count();
             head.set_hint(seen);
         }
-        match seen.items_since(now) {
+        let newest = match seen.items_since(now) {
+            0 if seen.is_closed() => return Err(Fault::Closed),
             0 => return Ok(None),
-            1..=MOST => {}
+            // Who waited for it finds it beside the count.
+            1 => tail.read_newest(seen.count),
+            2..=MOST => None,
             _ => return Err(nonsense()),
-        }
-        let units = self.ring()?.read(&self.block, now.position, bytes)?;
-        head.stage(now, now.position.wrapping_add(units));
+        };
+        let units = match newest {
+            Some((item, len)) => {
+                bytes.extend_from_slice(&item[..len]);
+                ring::units_of(len).unwrap_or(1)
+            }
+            None => self.ring()?.read(&self.block, now.position, bytes)?,
+        };
         let ledger = self.ledger();
         let place = ledger.map(|ledger| ledger.taking(now.count.wrapping_add(ONE)));
-        let then = advance(head, now);
+        let then = advance(head, now, || head.stage(now, now.position.wrapping_add(units)));
         if let (Some(ledger), Some(place)) = (ledger, place) {
             ledger.taken(place);
         }
@@ -311,21 +322,6 @@ impl Core {
         LULL.set(Lull { looks, waits });
     }
 
-    /// The tail's count, while there is nothing to get and the queue is not closed.
-    fn nothing(&self) -> Option<u32> {
-        // The head first: it does not overtake the tail.
-        let head = self.head().count();
-        let tail = self.tail().count();
-        (items_between(head, tail) == 0 && tail & CLOSED == 0).then_some(tail)
-    }
-
-    /// Whether it is closed, and nothing is left in it.
-    fn is_over(&self) -> bool {
-        let head = self.head().count();
-        let tail = self.tail().count();
-        items_between(head, tail) == 0 && tail & CLOSED != 0
-    }
-
     /// Sleeps until the other end's count is not `stays` any more: somebody of the end `side` has nothing to do.
     fn sleep(&self, side: Side, until: Until, stays: impl Fn() -> Option<u32>) -> Result<(), Fault> {
         if until.is_over() {
@@ -335,8 +331,12 @@ impl Core {
             };
         }
         let other = self.end(side.other());
-        let same_core = current_core().is_some_and(|core| u32::from(core) + 1 == other.core());
+        let (core, others) = (current_core().map_or(0, |core| u32::from(core) + 1), other.core());
+        let same_core = core != 0 && core == others;
         PATIENCE.with_borrow_mut(|patience| {
+            if core != 0 && others != 0 && !same_core {
+                patience.seen_elsewhere();
+            }
             if patience.spin(same_core, || stays().is_none()) {
                 return Ok(());
             }
@@ -510,11 +510,11 @@ impl Core {
 #[cfg(feature = "connection")]
 impl Sleeper for Core {
     fn is_ready(&self) -> bool {
-        self.nothing().is_none()
+        nothing(self.head(), self.tail()).is_none()
     }
 
     fn sleep(&self) {
-        if let Some(seen) = self.nothing() {
+        if let Some(seen) = nothing(self.head(), self.tail()) {
             self.doze(Side::Tail, seen, None);
         }
     }
@@ -552,19 +552,30 @@ struct Got {
     is_burst_over: bool,
 }
 
-/// Moves an end on to what was staged; where it was, if its sleepers may not have been woken.
+/// Moves an end on to what `stage` writes; where it was, if its sleepers may not have been woken.
 #[inline]
-fn advance(end: End<'_>, now: Mark) -> Option<Mark> {
+fn advance(end: End<'_>, now: Mark, stage: impl FnOnce()) -> Option<Mark> {
     if let Some(core) = current_core() {
         end.set_core(u32::from(core) + 1);
     }
-    if end.has_sleeper(now) {
+    let has_sleeper = end.has_sleeper(now);
+    stage();
+    if has_sleeper {
         add_and_wake(end.count_word(), ONE);
         None
     } else {
         end.commit(now);
         Some(now)
     }
+}
+
+/// The tail's count, while there is nothing to get and the queue is not closed.
+#[inline]
+fn nothing(head: End<'_>, tail: End<'_>) -> Option<u32> {
+    // The head first: it does not overtake the tail.
+    let head = head.count();
+    let tail = tail.count();
+    (items_between(head, tail) == 0 && tail & CLOSED == 0).then_some(tail)
 }
 
 /// Where the rings begin in the object.

@@ -113,6 +113,13 @@ impl Ring {
     #[inline]
     pub(super) fn write(self, block: &Block, position: u32, bytes: &[u8]) -> io::Result<()> {
         let (at, room) = self.place(position);
+        if bytes.len() <= UNIT - LENGTH {
+            // In one piece, which is quicker than two.
+            let mut unit = [0; UNIT];
+            unit[..LENGTH].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
+            unit[LENGTH..][..bytes.len()].copy_from_slice(bytes);
+            return block.write(at, &unit);
+        }
         block.write(at, &(bytes.len() as u64).to_le_bytes())?;
         let (first, rest) = bytes.split_at(bytes.len().min(room - LENGTH));
         block.write(at + LENGTH, first)?;
