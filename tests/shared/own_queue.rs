@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use pool::shared::{Event, PutError, Queue, SimpleQueue, one_way, wait};
+use pool::shared::{Event, JoinableQueue, PutError, Queue, SimpleQueue, one_way, wait};
+use pool::{Pool, ProcessPool};
 
 use crate::churn::churn;
-use crate::{Elsewhere, with_the_other_side_everywhere};
+use crate::{Elsewhere, by_itself, with_the_other_side_everywhere};
 
 with_the_other_side_everywhere!(
     a_simple_queue_is_empty_until_the_other_side_has_put_and_after_all_was_got,
@@ -13,6 +14,11 @@ with_the_other_side_everywhere!(
     a_wait_for_several_things_ends_when_a_queue_has_an_item_or_is_closed,
     the_text_form_of_a_queue_shows_its_length,
     queues_leave_nothing_behind,
+);
+
+by_itself!(
+    a_worker_of_limited_memory_gets_a_queue_of_limited_bytes,
+    a_queue_of_limited_bytes_is_full_by_them
 );
 
 const SHORT: Duration = Duration::from_millis(20);
@@ -94,4 +100,41 @@ fn queues_leave_nothing_behind(elsewhere: Elsewhere) {
         queue
     };
     churn(elsewhere, make, look);
+}
+
+fn a_worker_of_limited_memory_gets_a_queue_of_limited_bytes() {
+    fn echo((there, back): (Queue<u64>, JoinableQueue<u64>)) -> Result<(), String> {
+        let own = Queue::new().map_err(|error| error.to_string())?;
+        own.put(there.get().unwrap()).unwrap();
+        back.put(own.get().unwrap() + 1).unwrap();
+        Ok(())
+    }
+    let pool = ProcessPool::builder().workers(1).max_memory_per_worker(4 << 30).build().unwrap();
+    let there = Queue::bounded_within(100, 1 << 20).unwrap();
+    let back = JoinableQueue::bounded_within(100, 1 << 20).unwrap();
+    there.put(4).unwrap();
+    pool.apply(echo, (there.clone(), back.clone())).unwrap().unwrap();
+    assert_eq!(back.get().unwrap(), 5);
+    pool.terminate();
+    pool.join().unwrap();
+}
+
+fn a_queue_of_limited_bytes_is_full_by_them() {
+    const BYTES: usize = 1 << 20;
+    let queue = Queue::<Vec<u8>>::bounded_within(1_000_000, BYTES as u64).unwrap();
+    let item = vec![7; 1 << 10];
+    let mut count = 0;
+    while queue.try_put(item.clone()).is_ok() {
+        count += 1;
+    }
+    assert_eq!(count, BYTES / (item.len() + 16));
+    assert_eq!(queue.get().unwrap(), item);
+    queue.try_put(item.clone()).unwrap();
+    assert!(matches!(queue.try_put(item), Err(PutError::Full(_))));
+    assert!(matches!(queue.try_put(vec![0; BYTES]), Err(PutError::Failed(..))));
+    assert!(Queue::<u8>::bounded_within(1, 1 << 40).is_err());
+    assert!(Queue::<u8>::bounded_within(0, 1).is_err());
+    let smallest = Queue::bounded_within(1, 0).unwrap();
+    smallest.put(1).unwrap();
+    assert_eq!(smallest.get().unwrap(), 1);
 }

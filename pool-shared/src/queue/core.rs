@@ -97,9 +97,9 @@ impl From<io::Error> for Fault {
 }
 
 impl Core {
-    /// A new queue of at most `bound` items, if any.
-    pub(super) fn create(kind: Kind, bound: Option<usize>) -> io::Result<Core> {
-        let (block, rings) = Rings::create(kind as u32, base(kind))?;
+    /// A new queue of at most `bound` items, if any, which together take at most about `bytes`, if it is said.
+    pub(super) fn create(kind: Kind, bound: Option<usize>, bytes: Option<u64>) -> io::Result<Core> {
+        let (block, rings) = Rings::create(kind as u32, base(kind), bytes)?;
         let bound = bound.map_or(0, |bound| bound.clamp(1, MOST as usize) as u32);
         // ORDERING: written before it is passed on.
         block.words()[BOUND].store(bound, Relaxed);

@@ -45,8 +45,8 @@ use crate::crossing::{self, Kind};
 /// or 32 GiB at most); the memory of a burst is given back when the queue has been emptied.
 ///
 /// Each process that has a queue needs 64 GiB of address space for it, of which memory is taken only where items are. A
-/// process whose address space is limited (`max_memory_per_worker`, `ulimit -v`) cannot be given one that was made where
-/// it is not; one that it makes itself has room for less.
+/// process whose address space is limited (`max_memory_per_worker`, `ulimit -v`) can be given one that was made by
+/// [`bounded_within`](Queue::bounded_within); one that it makes itself has room for as much as it has address space.
 ///
 /// Between processes that are awake neither `put` nor `get` needs a system call, and who waits for long sleeps.
 ///
@@ -167,7 +167,7 @@ macro_rules! bounded {
             /// # Errors
             /// The system refuses the memory or a descriptor.
             pub fn new() -> io::Result<$queue<T>> {
-                Typed::create(Kind::$queue, None).map($queue)
+                Typed::create(Kind::$queue, None, None).map($queue)
             }
 
             /// A new queue with room for so many items (Python's `maxsize`).
@@ -175,7 +175,17 @@ macro_rules! bounded {
             /// # Errors
             /// `max_items` is 0; the system refuses the memory or a descriptor.
             pub fn bounded(max_items: usize) -> io::Result<$queue<T>> {
-                Typed::create(Kind::$queue, Some(max_items)).map($queue)
+                Typed::create(Kind::$queue, Some(max_items), None).map($queue)
+            }
+
+            /// A new queue with room for so many items which together take at most so many bytes, with 16 for each in
+            /// addition. It needs address space for twice the bytes alone, rounded up to a power of two and to 128 KiB: so
+            /// it can be given to a process whose memory is limited. Where the items are larger, fewer have room.
+            ///
+            /// # Errors
+            /// `max_items` is 0, `max_bytes` is more than 32 GiB; the system refuses the memory or a descriptor.
+            pub fn bounded_within(max_items: usize, max_bytes: u64) -> io::Result<$queue<T>> {
+                Typed::create(Kind::$queue, Some(max_items), Some(max_bytes)).map($queue)
             }
 
             /// How many items are in it. Others may have changed that already.

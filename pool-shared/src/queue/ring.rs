@@ -22,7 +22,7 @@ const FIRST: usize = 1 << 16;
 const FIRST_UNITS: u32 = (FIRST / UNIT) as u32;
 /// There are no more rings: positions wrap at 2^32 units, and the largest ring has half of that.
 const MOST_RINGS: u32 = 20;
-/// So many there are at least.
+/// So many there are at least, if nobody asked for fewer.
 const FEWEST_RINGS: u32 = 4;
 /// A queue that is empty goes back to the first ring from one larger than this (16 MiB): fresh memory costs much more
 /// than what is used again.
@@ -50,14 +50,23 @@ pub(super) fn units_of(len: usize) -> Option<u32> {
 }
 
 impl Rings {
-    /// A new block with as many rings as the system has address space for.
-    pub(super) fn create(kind: u32, base: usize) -> io::Result<(Block, Rings)> {
-        let mut count = MOST_RINGS;
+    /// A new block with as many rings as the system has address space for, or as it takes for the largest to have this
+    /// many bytes.
+    pub(super) fn create(kind: u32, base: usize, bytes: Option<u64>) -> io::Result<(Block, Rings)> {
+        let mut count = match bytes {
+            None => MOST_RINGS,
+            Some(bytes) => match (1..=MOST_RINGS).find(|count| (FIRST as u64) << (count - 1) >= bytes) {
+                Some(count) => count,
+                None => {
+                    return Err(io::Error::new(io::ErrorKind::InvalidInput, "a queue has 32 GiB at most"));
+                }
+            },
+        };
         loop {
             let rings = Rings { base, count };
             match Block::create(kind, rings.end()) {
                 Ok(block) => return Ok((block, rings)),
-                Err(error) if count <= FEWEST_RINGS => return Err(error),
+                Err(error) if count <= FEWEST_RINGS || bytes.is_some() => return Err(error),
                 Err(_) => count -= 4,
             }
         }
@@ -65,7 +74,7 @@ impl Rings {
 
     /// Those of a block that another made; `None`: it is none of a queue.
     pub(super) fn of(block: &Block, base: usize) -> Option<Rings> {
-        let mut rings = (FEWEST_RINGS..=MOST_RINGS).map(|count| Rings { base, count });
+        let mut rings = (1..=MOST_RINGS).map(|count| Rings { base, count });
         rings.find(|rings| rings.end() == block.len())
     }
 

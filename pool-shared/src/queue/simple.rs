@@ -33,6 +33,6 @@ impl<T> SimpleQueue<T> {
     /// # Errors
     /// The system refuses the memory or a descriptor.
     pub fn new() -> io::Result<SimpleQueue<T>> {
-        Typed::create(Kind::SimpleQueue, None).map(SimpleQueue)
+        Typed::create(Kind::SimpleQueue, None, None).map(SimpleQueue)
     }
 }

@@ -21,11 +21,11 @@ pub(super) struct Typed<T> {
 }
 
 impl<T> Typed<T> {
-    pub(super) fn create(kind: Kind, bound: Option<usize>) -> io::Result<Typed<T>> {
+    pub(super) fn create(kind: Kind, bound: Option<usize>, bytes: Option<u64>) -> io::Result<Typed<T>> {
         if bound == Some(0) {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "a queue that has no room for any item"));
         }
-        Ok(Typed { core: Core::create(kind, bound)?, _items: PhantomData })
+        Ok(Typed { core: Core::create(kind, bound, bytes)?, _items: PhantomData })
     }
 
     pub(super) fn of(core: Core) -> Typed<T> {
