@@ -1,6 +1,6 @@
 //! Objects of a manager: how long a call takes there and back, and how many a second one client and two get done.
 
-use pool::shared::{DictProxy, ListProxy, Manager, Queue};
+use pool::shared::{DictProxy, ListProxy, LockProxy, Manager, Queue, QueueProxy};
 use pool::{Message, Process, TaskFn};
 use serde::{Deserialize, Serialize};
 
@@ -19,10 +19,18 @@ pub(super) fn figures() -> Vec<Figure> {
         one("manager_dict_get", "{n} gets from a managed dict", |n| both(DictGet, n)),
         one("manager_dict_set", "{n} sets of a managed dict", |n| both(DictSet, n)),
         one("manager_list_append", "{n} appends to a managed list", |n| both(ListAppend, n)),
+        one("manager_queue", "{n} puts into a managed queue, each got again", |n| both(QueuePair, n)),
+        one("manager_lock", "{n} times a managed lock taken and given back", |n| both(LockPair, n)),
         two("manager_dict_get_two_clients", "{n} gets by each of two processes", |n| both_twice(DictGet, n)),
         two("manager_dict_set_two_clients", "{n} sets by each of two processes", |n| both_twice(DictSet, n)),
         two("manager_list_append_two_clients", "{n} appends by each of two processes", |n| {
             both_twice(ListAppend, n)
+        }),
+        two("manager_queue_two_clients", "{n} puts and gets by each of two processes", |n| {
+            both_twice(QueuePair, n)
+        }),
+        two("manager_lock_two_clients", "{n} times taken and given back by each of two processes", |n| {
+            both_twice(LockPair, n)
         }),
         many("manager_many_gets", "{n} values from a managed dict in one call", |n| {
             at_once(n, |dict, _, n| {
@@ -47,6 +55,8 @@ enum What {
     DictGet,
     DictSet,
     ListAppend,
+    QueuePair,
+    LockPair,
 }
 
 /// The objects, as a client has them.
@@ -54,13 +64,15 @@ enum What {
 struct Objects {
     dict: DictProxy<u64, u64>,
     list: ListProxy<u64>,
+    queue: QueueProxy<u64>,
+    lock: LockProxy,
 }
 
 impl Objects {
     fn new(manager: &Manager) -> Result<Objects> {
         let dict = manager.dict()?;
         dict.update((0..KEYS).map(|key| (key, key)))?;
-        Ok(Objects { dict, list: manager.list([])? })
+        Ok(Objects { dict, list: manager.list([])?, queue: manager.queue()?, lock: manager.lock()? })
     }
 }
 
@@ -74,6 +86,14 @@ impl What {
                 DictGet => assert!(objects.dict.get(&key)?.is_some()),
                 DictSet => drop(objects.dict.insert(key, nth)?),
                 ListAppend => objects.list.push(nth)?,
+                QueuePair => {
+                    objects.queue.put(nth)?;
+                    objects.queue.get()?;
+                }
+                LockPair => {
+                    objects.lock.acquire()?;
+                    objects.lock.release()?;
+                }
             }
         }
         Ok(())
@@ -85,6 +105,8 @@ impl What {
             DictGet => "d[i % 100]",
             DictSet => "d[i % 100] = i",
             ListAppend => "l.append(i)",
+            QueuePair => "q.put(i); q.get()",
+            LockPair => "lock.acquire(); lock.release()",
         }
     }
 }
@@ -150,9 +172,10 @@ fn both(what: What, n: usize) -> Result<Vec<Side>> {
     Ok(vec![ours, python(1, what, n)?])
 }
 
-/// Two processes that are clients, and CPython's.
+/// Two processes that are clients of the same objects, and CPython's.
 fn both_twice(what: What, n: usize) -> Result<Vec<Side>> {
     let manager = Manager::start()?;
+    let objects = Objects::new(&manager)?;
     let (orders, done) = (Queue::<u64>::new()?, Queue::<bool>::new()?);
     for _ in 0..2 {
         let client = |(what, objects, orders, done): (What, Objects, Queue<u64>, Queue<bool>)| {
@@ -161,7 +184,7 @@ fn both_twice(what: What, n: usize) -> Result<Vec<Side>> {
                 done.put(well).expect("an open queue");
             }
         };
-        start(client, (what, Objects::new(&manager)?, orders.clone(), done.clone()))?;
+        start(client, (what, objects.clone(), orders.clone(), done.clone()))?;
     }
     let ours = Side::subject("Manager", move || {
         let _manager = &manager;
