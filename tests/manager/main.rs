@@ -19,6 +19,7 @@ mod deaths;
 mod deaths_sync;
 #[path = "../shared/event.rs"]
 mod event;
+mod hostile;
 mod limits;
 #[path = "../shared/lock.rs"]
 mod lock;
