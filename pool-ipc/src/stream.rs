@@ -129,6 +129,11 @@ pub fn keep_alive(socket: BorrowedFd<'_>) -> io::Result<()> {
     socket::keep_alive(socket)
 }
 
+/// Whether somebody, in any process, has [stopped](stop) this listening socket.
+pub fn is_stopped(listener: BorrowedFd<'_>) -> bool {
+    events::is_over(listener)
+}
+
 /// Stops a socket, whoever has it too. A connected one is at its end for both sides; of a listening one, whoever waits
 /// for it is woken, and nobody can connect to it any more.
 pub fn stop(listener: BorrowedFd<'_>) {

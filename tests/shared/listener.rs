@@ -15,6 +15,8 @@ with_the_other_side_everywhere!(
     the_other_side_connects_and_sends_through_each_family,
     a_client_may_connect_send_and_leave_before_the_accept,
     values_go_both_ways_between_many_clients_and_a_listener,
+    a_listener_is_passed_on_and_accepts_there,
+    a_close_of_a_listener_that_was_passed_on_ends_accepts_everywhere,
 );
 
 by_itself!(
@@ -330,4 +332,42 @@ fn the_text_form_shows_the_address_and_no_key() {
     let listener = Listener::<(), ()>::bind("\0pool-test-text").unwrap().key(b"secret");
     assert_eq!(format!("{listener:?}"), "Listener { address: @pool-test-text, has_key: true }");
     assert_eq!(format!("{:?}", Client::new().key(b"secret")), "Client { has_key: true }");
+}
+
+fn a_listener_is_passed_on_and_accepts_there(elsewhere: Elsewhere) {
+    fn serve(listener: Listener<u32, String>) {
+        let connection = listener.accept().unwrap();
+        let text = connection.recv().unwrap();
+        connection.send(&(text.len() as u32)).unwrap();
+    }
+    let scratch = Scratch::new();
+    for address in families(&scratch) {
+        let listener = bind(&address).key(b"secret");
+        let other = elsewhere.start(serve, listener.try_clone().unwrap());
+        let client = Client::new().key(b"secret");
+        let connection: Connection<String, u32> = client.connect(listener.address()).unwrap();
+        connection.send(&"hello".to_owned()).unwrap();
+        assert_eq!(connection.recv().unwrap(), 5);
+        other.join();
+        if let Address::Path(path) = listener.address() {
+            assert!(path.exists(), "the file is the one's that bound it");
+        }
+    }
+}
+
+fn a_close_of_a_listener_that_was_passed_on_ends_accepts_everywhere(elsewhere: Elsewhere) {
+    fn wait((listener, begun): (Listener<u32, String>, Event)) {
+        begun.set();
+        assert!(matches!(listener.accept(), Err(ConnectError::Closed)));
+    }
+    let scratch = Scratch::new();
+    for address in families(&scratch) {
+        let (listener, begun) = (bind(&address), Event::new().unwrap());
+        let other = elsewhere.start(wait, (listener.try_clone().unwrap(), begun.clone()));
+        begun.wait();
+        listener.close();
+        other.join();
+        assert!(listener.try_clone().is_err());
+        assert!(matches!(listener.accept(), Err(ConnectError::Closed)));
+    }
 }

@@ -12,7 +12,7 @@
 //! | `core`    | `current_core`, `leave_core`: where a thread runs |
 //! | `socket`  | `pair`, `send`, `receive`: messages with descriptors; `stream_pair`, `send_some`, `receive_some`: streams of bytes |
 //! | `named_socket` | `listen`, `accept`, `connect`: sockets that are found by a name |
-//! | `events`  | `Poll`, `Alarm`, `readable`, `readable_of`, `writable`: wait for many handles at once, or for one |
+//! | `events`  | `Poll`, `Alarm`, `readable`, `readable_of`, `writable`, `is_over`: wait for many handles at once, or for one |
 //! | `exit`    | `at_exit`, `heed_interrupts`, `ignore_interrupts`, `random`: the end of this process, and a secret for it |
 
 #[cfg(target_os = "linux")]

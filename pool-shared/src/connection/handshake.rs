@@ -57,6 +57,11 @@ enum Side {
 }
 
 impl Secret {
+    /// What [`new`](Secret::new) was given.
+    pub(crate) fn parts(&self) -> (Vec<u8>, Duration) {
+        (self.key.clone(), self.patience)
+    }
+
     pub(crate) fn new(key: &[u8], patience: Duration) -> Secret {
         Secret { key: key.to_vec(), patience }
     }

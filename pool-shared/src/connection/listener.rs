@@ -15,8 +15,10 @@ use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
 use pool_ipc::own::Stays;
-use pool_ipc::stream;
-use serde::{Deserialize, Serialize};
+use pool_ipc::{passing, stream};
+use serde::de::Error as _;
+use serde::ser::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::address::{Address, IntoAddress};
 use super::ends::Connection;
@@ -33,6 +35,11 @@ use super::line::{LIMIT, Line};
 /// A socket file goes with the listener, when it is closed or dropped. A process that is killed leaves its file, at which
 /// nobody can connect any more: to bind it again is an error ("address in use"), as nobody can know whose it
 /// is; remove it first. An abstract name is not left.
+///
+/// **A listener can be passed** as a [`Connection`] can: in an argument, a result, or through a connection on this machine.
+/// It is then the same socket in both processes, and whoever accepts a client first has it. Its key goes along. The socket
+/// file stays with the listener that bound it, and goes with that: keep it, and pass what
+/// [`try_clone`](Listener::try_clone) gives.
 ///
 /// With a [`key`](Listener::key) each side shows the other that it has the key (HMAC-SHA-256 of random challenges), before
 /// anything else that it sends is looked at. What is sent afterwards is not encrypted, nor protected against somebody in
@@ -122,6 +129,29 @@ impl<T, U> Listener<T, U> {
         self
     }
 
+    /// The same listener once more, to be passed to another process or used by another thread. The socket file stays
+    /// with the one that bound it.
+    ///
+    /// # Errors
+    /// It is closed, or the system refuses a descriptor.
+    pub fn try_clone(&self) -> io::Result<Listener<T, U>> {
+        if self.is_closed() {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "a listener that is closed"));
+        }
+        let socket = Socket::of(&self.address, self.as_fd().try_clone_to_owned()?)?;
+        Ok(Listener::sharing(socket, self.address.clone(), self.secret.clone()))
+    }
+
+    /// A listener on a socket that another one bound.
+    fn sharing(socket: Socket, address: Address, secret: Option<Secret>) -> Listener<T, U> {
+        Listener { socket, address, file: None, secret, closed: AtomicBool::new(false), types: PhantomData }
+    }
+
+    fn is_closed(&self) -> bool {
+        // ORDERING: as in `accept`.
+        self.closed.load(Relaxed)
+    }
+
     /// Where it listens; for TCP with the port that it has.
     pub fn address(&self) -> &Address {
         &self.address
@@ -156,6 +186,10 @@ impl<T, U> Listener<T, U> {
             match self.socket.accept() {
                 Ok(socket) => break socket,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // In another process.
+                    if stream::is_stopped(self.as_fd()) {
+                        return Err(ConnectError::Closed);
+                    }
                     let left = end.map(|end| end.saturating_duration_since(Instant::now()));
                     if !stream::readable(self.as_fd(), left) {
                         return Err(ConnectError::TimedOut);
@@ -177,7 +211,8 @@ impl<T, U> Listener<T, U> {
     }
 
     /// Listens no more: whoever waits in [`accept`](Listener::accept) gets
-    /// [`Closed`](ConnectError::Closed), and so does who comes later. Connections that were accepted stay.
+    /// [`Closed`](ConnectError::Closed), and so does who comes later, in every process that has this listener.
+    /// Connections that were accepted stay.
     pub fn close(&self) {
         // ORDERING: as in `accept`; the swap lets one do it.
         if self.closed.swap(true, Relaxed) {
@@ -204,6 +239,23 @@ impl Socket {
     fn unix(socket: UnixListener) -> io::Result<Socket> {
         socket.set_nonblocking(true)?;
         Ok(Socket::Unix(Stays::new(socket)))
+    }
+
+    /// A socket that listens at this address already.
+    fn of(address: &Address, socket: OwnedFd) -> io::Result<Socket> {
+        // Only a socket of the right family says where it is.
+        match address {
+            Address::Tcp(_) => {
+                let socket = TcpListener::from(socket);
+                socket.local_addr()?;
+                Ok(Socket::Tcp(Stays::new(socket)))
+            }
+            Address::Path(_) | Address::Abstract(_) => {
+                let socket = UnixListener::from(socket);
+                socket.local_addr()?;
+                Socket::unix(socket)
+            }
+        }
     }
 
     fn accept(&self) -> io::Result<OwnedFd> {
@@ -240,6 +292,45 @@ impl<T, U> fmt::Debug for Listener<T, U> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (address, has_key) = (format_args!("{}", self.address), self.secret.is_some());
         f.debug_struct("Listener").field("address", &address).field("has_key", &has_key).finish()
+    }
+}
+
+/// A listener as it crosses: the place of its descriptor, where it listens, its key and how long that may take.
+#[derive(Serialize, Deserialize)]
+struct Encoded {
+    place: u64,
+    address: Address,
+    secret: Option<(Vec<u8>, Duration)>,
+}
+
+impl<T, U> Serialize for Listener<T, U> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.is_closed() {
+            return Err(S::Error::custom("a listener that is closed"));
+        }
+        let place = match passing::list(self.as_fd()) {
+            Some(place) => place.map_err(|error| format!("a listener cannot be passed: {error}")),
+            None => {
+                Err("a listener can be passed in an argument or a result, and through a connection on this \
+                 machine, but not in a context or elsewhere"
+                    .to_owned())
+            }
+        };
+        let secret = self.secret.as_ref().map(Secret::parts);
+        let place = place.map_err(S::Error::custom)?;
+        Encoded { place, address: self.address.clone(), secret }.serialize(serializer)
+    }
+}
+
+impl<'de, T, U> Deserialize<'de> for Listener<T, U> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Listener<T, U>, D::Error> {
+        let Encoded { place, address, secret } = Encoded::deserialize(deserializer)?;
+        let socket = passing::take(place)
+            .ok_or_else(|| D::Error::custom("a listener whose descriptor did not come along"))?;
+        let socket =
+            Socket::of(&address, socket).map_err(|error| D::Error::custom(format!("a listener: {error}")))?;
+        let secret = secret.map(|(key, patience)| Secret::new(&key, patience));
+        Ok(Listener::sharing(socket, address, secret))
     }
 }
 

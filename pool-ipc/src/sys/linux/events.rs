@@ -53,6 +53,12 @@ pub(crate) fn writable(descriptor: BorrowedFd<'_>, timeout: Option<Duration>) ->
     ready(descriptor, libc::POLLOUT, timeout)
 }
 
+/// Whether nothing more will come of `descriptor`: both directions are over.
+pub(crate) fn is_over(descriptor: BorrowedFd<'_>) -> bool {
+    // Asked for nothing the system tells that alone.
+    ready(descriptor, 0, Some(Duration::ZERO))
+}
+
 /// Waits until one of these is readable or at its end, for at most `timeout`; the places of all that are.
 pub(crate) fn readable_of(
     descriptors: &[BorrowedFd<'_>],
