@@ -14,7 +14,8 @@
 //! So a notification is in one row at every instant, until its waiter has the lock again. Should the waiter die before,
 //! those that still wait see that after a slice, and it goes to the first of those that had waited already when it was
 //! given; that instant is what the row's number says then. Until then the number is the order in which they came.
-//! Numbers of those who come are even, instants between them are odd.
+//! Numbers of those who come are even, instants between them are odd. A waiter that dies while it passes one on leaves
+//! it where it was, to be passed on again: two may wake for it then, but never none.
 
 use std::time::Instant;
 
@@ -94,7 +95,9 @@ impl<'a> Waiters<'a> {
     fn notify_first(self, given: u64) -> bool {
         while let Some(row) = self.first(given) {
             let who = row.who();
-            row.number.store(given, Relaxed);
+            // One who passes on an older notification may come here at the same time: the later instant stays, whoever
+            // notifies. With the older one this notification could reach nobody, if it had to be passed on in its turn.
+            row.number.fetch_max(given, Relaxed);
             // Otherwise it has gone, or was notified by another, meanwhile: the next one.
             if who != 0 && row.who.compare_exchange(who, who | NOTIFIED, Relaxed, Relaxed).is_ok() {
                 wake_low(row.who, 1);
@@ -139,7 +142,8 @@ impl<'a> Waiters<'a> {
 }
 
 /// The models were seen to fail with each of these: the row taken after the lock is given back; a notification that wakes
-/// nobody, or that is not in the row; a waiter whose time is over and who frees its row whatever is in it.
+/// nobody, or that is not in the row; a waiter whose time is over and who frees its row whatever is in it; the instant of a
+/// notification stored, whatever another has put there.
 #[cfg(all(test, loom))]
 mod model {
     use super::*;
@@ -246,6 +250,35 @@ mod model {
                 condition.waiters().notify(1)
             };
             assert_eq!(waiter.join().unwrap(), given == 1);
+        });
+    }
+
+    /// A notification that is given while an older one is passed on stays one of its own instant: should its waiter die
+    /// too, all who waited then may have it.
+    #[test]
+    fn an_older_notification_does_not_take_back_the_instant_of_another() {
+        bounded(3, |condition| {
+            {
+                let _held = RawLock::new(&condition.lock).hold();
+                condition.waiters().enter().unwrap();
+            }
+            let older = condition.waiters().ticket.load(Relaxed) + 1;
+            {
+                let _held = RawLock::new(&condition.lock).hold();
+                condition.waiters().enter().unwrap();
+            }
+            let theirs = condition.clone();
+            let passing = thread::spawn(move || theirs.waiters().notify_first(older));
+            {
+                let _held = RawLock::new(&condition.lock).hold();
+                assert_eq!(condition.waiters().notify(1), 1);
+            }
+            let newer = older + 2;
+            if !passing.join().unwrap() {
+                // The first was notified by the other.
+                let first = condition.waiters().rows.iter().next().unwrap();
+                assert_eq!((first.who.load(Relaxed) & NOTIFIED, first.number()), (NOTIFIED, newer));
+            }
         });
     }
 }
