@@ -67,6 +67,8 @@ const OWNER: u64 = 2;
 pub(super) const FIRST: u64 = 16;
 /// How long to do nothing when a client cannot be let in, for want of descriptors most likely.
 const REST: Duration = Duration::from_millis(10);
+/// How soon to look whether a channel that was told to end has done so.
+const SOON: Duration = Duration::from_millis(50);
 
 /// What the process of a server does: it serves until somebody asks for the end.
 pub(crate) fn run(orders: Orders) -> Result<(), Fault> {
@@ -179,7 +181,9 @@ impl Server {
                     }
                 }
             }
-            self.watch.wait(look.again, &mut ready);
+            let insist = self.insist().then_some(SOON);
+            let again = [look.again, insist].into_iter().flatten().min();
+            self.watch.wait(again, &mut ready);
             for token in &ready {
                 match (*token, &entrances.gate) {
                     (DOOR, _) => {

@@ -16,6 +16,8 @@ use crate::manager::channel::Channel;
 pub(super) struct Channels {
     next: u64,
     members: HashMap<u64, Arc<Member>>,
+    /// The tokens of those that were told to end.
+    dismissed: Vec<u64>,
 }
 
 /// One of the channels that there may be, until it is dropped.
@@ -63,7 +65,20 @@ impl Server {
         if let Some(member) = member {
             self.watch.remove(member.socket());
             member.dismiss();
+            lock(&self.channels).dismissed.push(token);
         }
+    }
+
+    /// Dismisses again those that were dismissed and are still there; whether there are such. A client that is gone
+    /// wakes nobody by mistake, but one that lives may write over the word that says its lane is closed.
+    pub(super) fn insist(&self) -> bool {
+        let mut channels = lock(&self.channels);
+        let Channels { members, dismissed, .. } = &mut *channels;
+        dismissed.retain(|token| members.contains_key(token));
+        let left: Vec<_> = dismissed.iter().filter_map(|token| members.get(token).cloned()).collect();
+        drop(channels);
+        left.iter().for_each(|member| member.dismiss());
+        !left.is_empty()
     }
 
     /// Ends all channels and handshakes.
