@@ -78,6 +78,9 @@ fn ignores_interrupts(pid: u32) -> bool {
 }
 
 fn the_server_ignores_ctrl_c_and_its_starter_does_not(elsewhere: Elsewhere) {
+    // Whoever started the tests may have it ignored (a shell does, of what runs in the background).
+    // SAFETY: the default action is no function of the program.
+    unsafe { libc::signal(libc::SIGINT, libc::SIG_DFL) };
     let manager = SharedMemoryManager::start().unwrap();
     let pid = manager.pid().unwrap();
     elsewhere.start(make, manager.handle()).join();
