@@ -1,5 +1,5 @@
-//! `tests/parity.md` is whole and true: every behaviour that CPython's tests of pools and processes look at
-//! is in it, and every test that it or the table of peers (`docs/hangs.md`) names exists.
+//! `tests/parity.md` is whole and true: every behaviour that CPython's tests of pools, processes, shared objects,
+//! managers and executors look at is in it, and every test that it or the table of peers (`docs/hangs.md`) names exists.
 //!
 //! Whether a named test exists is read from the sources: they are all there, whatever features and system the
 //! tests are built for.
