@@ -35,7 +35,10 @@ fn a_lock_may_be_released_by_another_than_its_holder(elsewhere: Elsewhere) {
         released.wait();
         // The other way round: what this side took back is released over there.
         lock.acquire();
+        released.clear();
         held.set();
+        // Who ends gives back what it holds.
+        released.wait();
     }
     let (lock, held, released) = (Lock::new().unwrap(), Event::new().unwrap(), Event::new().unwrap());
     let party = elsewhere.start(hold, (lock.clone(), held.clone(), released.clone()));
@@ -47,6 +50,7 @@ fn a_lock_may_be_released_by_another_than_its_holder(elsewhere: Elsewhere) {
     held.wait();
     lock.release().unwrap();
     assert_eq!(lock.release(), Err(ReleaseError::NotLocked));
+    released.set();
     party.join();
     assert!(lock.try_acquire());
 }
