@@ -1,7 +1,10 @@
 //! Objects of a manager: how long a call takes there and back, and how many a second one client and two get done.
 
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+
 use pool::shared::{DictProxy, ListProxy, LockProxy, Manager, Queue, QueueProxy};
-use pool::{Message, Process, TaskFn};
+use pool::{Message, Passed, Process, TaskFn};
 use serde::{Deserialize, Serialize};
 
 use crate::figure::{Bound, Figure, Reading, Side};
@@ -16,6 +19,8 @@ pub(super) fn figures() -> Vec<Figure> {
         round_trip("manager_round_trip_two_cores", Placement::TwoCores),
         parked("manager_round_trip_parked_one_core", Placement::OneCore),
         parked("manager_round_trip_parked_two_cores", Placement::TwoCores),
+        by_tcp("manager_round_trip_tcp", Placement::Free),
+        by_tcp("manager_round_trip_tcp_two_cores", Placement::TwoCores),
         one("manager_dict_get", "{n} gets from a managed dict", |n| both(DictGet, n)),
         one("manager_dict_set", "{n} sets of a managed dict", |n| both(DictSet, n)),
         one("manager_list_append", "{n} appends to a managed list", |n| both(ListAppend, n)),
@@ -286,6 +291,62 @@ fn parked(name: &'static str, placement: Placement) -> Figure {
         },
         bounds: &[Bound::AtMost(1.6, futex_ping_pong::NAME)],
     }
+}
+
+fn by_tcp(name: &'static str, placement: Placement) -> Figure {
+    Figure {
+        name,
+        what: match placement {
+            Placement::Free => "a get from a managed dict over TCP on this machine; p50, turns every {n}",
+            _ => "the same with each process on a core of its own",
+        },
+        n: 1_000,
+        reading: Reading::Time,
+        slices: 8,
+        max_rounds: usize::MAX,
+        placement,
+        sides: |n| {
+            let manager = Manager::bind("127.0.0.1:0", b"figures")?;
+            let address = manager.address().ok_or("a manager without an address")?.clone();
+            // A client that came by the address, and not by the door of this machine.
+            let remote = Manager::connect(&address, b"figures")?;
+            let dict = remote.dict()?;
+            dict.insert(41, 42)?;
+            let subject = Side::subject("Manager", move || {
+                let _managers = (&manager, &remote);
+                timing::each(n, || get(&dict))
+            });
+            Ok(vec![subject, bare_tcp(n)?])
+        },
+        bounds: &[Bound::AtMost(1.6, TCP)],
+    }
+}
+
+/// The name of the limit.
+const TCP: &str = "bare TCP ping-pong";
+
+fn bare_tcp(trips: usize) -> Result<Side> {
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let address = listener.local_addr()?;
+    let echo = |listener: Passed<TcpListener>| {
+        let (mut stream, _) = listener.accept().expect("who connects");
+        stream.set_nodelay(true).expect("a TCP stream");
+        let mut number = [0; 8];
+        while stream.read_exact(&mut number).is_ok() {
+            stream.write_all(&number).expect("the other side");
+        }
+    };
+    start(echo, listener.into())?;
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
+    Ok(Side::limit(TCP, move || {
+        let mut number = [0; 8];
+        timing::each(trips, || {
+            stream.write_all(&41_u64.to_le_bytes())?;
+            stream.read_exact(&mut number)?;
+            Ok(())
+        })
+    }))
 }
 
 fn dict() -> Result<(Manager, DictProxy<u64, u64>)> {
