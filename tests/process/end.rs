@@ -1,5 +1,6 @@
 //! The end of a program: what becomes of its processes, and what it has registered for it.
 
+use std::io::Write;
 use std::process::Stdio;
 
 use pool::{Pool, ProcessPool, at_exit, current_process};
@@ -129,9 +130,14 @@ fn a_program_that_is_terminated_leaves_no_segment(case: Case) {
     assert!(!names.into_iter().any(|name| name.to_string_lossy().contains("pool")));
 }
 
+/// Says it in one piece: at the end of a program std's output has no buffer any more, and others speak too.
+fn say_at_once(text: &str) {
+    std::io::stdout().write_all(text.as_bytes()).expect("an open output");
+}
+
 fn finalizers_run_at_the_end_in_their_order(case: Case) {
     let (_, output) = case.output(|folder| {
-        let say = |text: &'static str| move || println!("<{text}>");
+        let say = |text: &'static str| move || say_at_once(&format!("<{text}>\n"));
         at_exit(None, say("never")).leave_to_exit();
         at_exit(Some(0), say("5: zero")).leave_to_exit();
         at_exit(Some(1), say("4: one, registered first")).leave_to_exit();
@@ -141,13 +147,13 @@ fn finalizers_run_at_the_end_in_their_order(case: Case) {
         let files = Files::of(&folder);
         let gate = files.gate.clone();
         at_exit(Some(2), move || {
-            println!("<2: two>");
+            say_at_once("<2: two>\n");
             gate.open();
         })
         .leave_to_exit();
         let end = |gate: Gate| {
             gate.wait();
-            at_exit(Some(0), || println!("<6: the process>")).leave_to_exit();
+            at_exit(Some(0), || say_at_once("<6: the process>\n")).leave_to_exit();
         };
         drop(case.spawn(end, files.gate.clone()));
     });
