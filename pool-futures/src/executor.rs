@@ -125,6 +125,7 @@ impl<P: AnyPool> Executor<P> {
         }
     }
 
+    #[cfg(any(feature = "thread", feature = "process"))]
     pub(crate) fn takes_tasks(&self) -> bool {
         self.pool.backend().refusal().is_none()
     }

@@ -240,7 +240,8 @@ fn an_executor_that_ends_while_threads_come_leaves_none() {
             scope.spawn(|| executor.shutdown(false, false));
         });
         executor.shutdown(true, false);
-        assert_eq!(threads_there(), 0);
+        // One that has been joined is on the system's list for a moment more.
+        eventually("no thread is left", || threads_there() == 0);
     }
 }
 
