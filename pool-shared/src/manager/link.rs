@@ -20,6 +20,7 @@ use super::channel::Channel;
 use super::context;
 use super::error::{Fault, ManagerError};
 use super::lane::{Lane, Side, Stopped};
+use super::method::put;
 use super::server::lock;
 use super::wire::{
     Answer, FAULT, Head, Hello, LaneMemory, REPLY, Refusal, Request, SERVER, VALUE, Welcome, Whereabouts,
@@ -150,9 +151,7 @@ impl Link {
         let context = context::calling(self);
         let result = with_scratch(|message| {
             Head { object, method, thread: context::this_thread() }.write(message);
-            if codec::with_plain(argument, |bytes| message.extend_from_slice(bytes)).is_none() {
-                codec::encode(argument, message).map_err(ManagerError::Encode)?;
-            }
+            put(argument, message).map_err(ManagerError::Encode)?;
             if message.len() as u64 > self.limit {
                 return Err(ManagerError::TooLong(message.len() as u64));
             }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use pool_core::codec;
+use pool_core::codec::{self, CodecError};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::error::Fault;
 use super::server::{Caller, Object};
+use super::wire::{FAULT, VALUE};
 
 /// A method of a managed `T`: it takes an `A` and gives an `R`. It is a constant, which the type lists in its
 /// [`Methods`] and its users give to [`Proxy::call`](super::Proxy::call).
@@ -246,11 +247,30 @@ pub(crate) fn decode<V: DeserializeOwned + 'static>(input: &[u8]) -> Result<V, F
 
 #[inline]
 pub(crate) fn encode<V: Serialize + 'static>(value: &V, output: &mut Vec<u8>) -> Result<(), Fault> {
-    if codec::with_plain(value, |bytes| output.extend_from_slice(bytes)).is_some() {
-        return Ok(());
+    put(value, output).map_err(|error| Fault::Refused(format!("a result cannot be encoded: {error}")))
+}
+
+/// Appends what [`decode`] takes.
+#[inline]
+pub(crate) fn put<V: Serialize + 'static>(value: &V, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
+    match codec::with_plain(value, |plain| bytes.extend_from_slice(plain)) {
+        Some(()) => Ok(()),
+        None => codec::encode(value, bytes),
     }
-    codec::encode(value, output)
-        .map_err(|error| Fault::Refused(format!("a result cannot be encoded: {error}")))
+}
+
+/// How a marked function ends: a fault is all of its output then.
+pub(crate) fn end(done: Result<(), Fault>, output: &mut Vec<u8>) -> u32 {
+    let Err(fault) = done else { return VALUE };
+    output.clear();
+    // Numbers and texts: it cannot fail.
+    let _ = codec::encode(&fault, output);
+    FAULT
+}
+
+/// The fault that is the output of a marked function.
+pub(crate) fn fault_of(output: &[u8]) -> Fault {
+    codec::decode(output).unwrap_or_else(|_| Fault::Refused("a function of another kind".to_owned()))
 }
 
 /// Makes an [`Object`] of a value.

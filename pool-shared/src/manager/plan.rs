@@ -13,9 +13,9 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::context;
 use super::error::Fault;
-use super::method::decode;
+use super::method::{decode, end, put};
 use super::server::{Maker, Server};
-use super::wire::{FAULT, VALUE};
+use super::wire::VALUE;
 
 /// What is to be done, in order.
 #[derive(Default, Serialize, Deserialize)]
@@ -57,7 +57,7 @@ impl Plan {
         marked: &'static Marked,
         argument: A,
     ) {
-        let argument = Argument::Given(Box::new(move |bytes| encode(&argument, bytes)));
+        let argument = Argument::Given(Box::new(move |bytes| put(&argument, bytes)));
         self.steps.push(Step { name, function: Function(marked), argument });
     }
 
@@ -105,24 +105,13 @@ impl Argument {
     }
 }
 
-/// Appends what [`decode`] takes.
-pub(crate) fn encode<A: Serialize + 'static>(argument: &A, bytes: &mut Vec<u8>) -> Result<(), CodecError> {
-    match codec::with_plain(argument, |plain| bytes.extend_from_slice(plain)) {
-        Some(()) => Ok(()),
-        None => codec::encode(argument, bytes),
-    }
-}
-
 /// What the server calls for an initializer.
 pub(crate) fn initialise<A, F>(_: &mut dyn Any, input: &[u8], output: &mut Vec<u8>) -> u32
 where
     A: DeserializeOwned + 'static,
     F: Fn(A) + Copy + Send + Sync + 'static,
 {
-    let Err(fault) = decode(input).map(lend::lent::<F>()) else { return VALUE };
-    // Numbers and texts: it cannot fail.
-    let _ = codec::encode(&fault, output);
-    FAULT
+    end(decode(input).map(lend::lent::<F>()), output)
 }
 
 impl Serialize for Function {

@@ -7,7 +7,7 @@ use std::hash::{Hash, Hasher};
 use std::marker::PhantomData;
 use std::sync::Arc;
 
-use pool_core::{codec, lend, panics};
+use pool_core::{lend, panics};
 use pool_ipc::marked::Marked;
 use pool_ipc::own::generation;
 use serde::de::{DeserializeOwned, Error as _};
@@ -17,7 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use super::context::{self, Context};
 use super::error::{Fault, ManagerError};
 use super::link::Link;
-use super::method::{Managed, Method, Waits, decode, encode, object_of};
+use super::method::{Managed, Method, Waits, decode, encode, end, fault_of, object_of, put};
 use super::server::{Apart, Caller, Object, Server};
 use super::wire::{FAULT, Request, VALUE, Whereabouts};
 
@@ -164,15 +164,8 @@ where
         let context = decode(input)?;
         encode(&lend::lent::<F>()(value, context), output)
     };
-    match done() {
-        Ok(()) => VALUE,
-        Err(fault) => {
-            output.clear();
-            // Numbers and texts: it cannot fail.
-            let _ = codec::encode(&fault, output);
-            FAULT
-        }
-    }
+    let done = done();
+    end(done, output)
 }
 
 impl Handle {
@@ -208,9 +201,7 @@ impl Handle {
                 let input = {
                     let _context = context::calling(&link);
                     let mut input = Vec::new();
-                    if codec::with_plain(argument, |bytes| input.extend_from_slice(bytes)).is_none() {
-                        codec::encode(argument, &mut input).map_err(ManagerError::Encode)?;
-                    }
+                    put(argument, &mut input).map_err(ManagerError::Encode)?;
                     input
                 };
                 link.ask(&Request::Run { object: self.object, function, input })
@@ -226,7 +217,7 @@ impl Handle {
                 });
                 let value = ran.and_then(|()| match status {
                     VALUE => decode(&output),
-                    _ => Err(codec::decode(&output).unwrap_or(Fault::OtherBuild)),
+                    _ => Err(fault_of(&output)),
                 });
                 value.map_err(|fault| fault.explain(""))
             }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use pool_core::{codec, lend};
+use pool_core::lend;
 use pool_ipc::marked::Marked;
 use pool_ipc::own::generation;
 use pool_process::{Finalizer, Process, at_exit};
@@ -16,11 +16,10 @@ use super::builder::ManagerBuilder;
 use super::context;
 use super::error::{Fault, ManagerError};
 use super::link::{Link, Way};
-use super::method::{Managed, Waits, decode, object_of};
-use super::plan;
+use super::method::{Managed, Waits, decode, end, object_of, put};
 use super::proxy::Proxy;
 use super::server::{Apart, Maker, Object, ServerStatus};
-use super::wire::{FAULT, Request, VALUE};
+use super::wire::Request;
 use crate::connection::{Address, IntoAddress, Secret, SocketFile};
 
 type Result<T> = std::result::Result<T, ManagerError>;
@@ -305,7 +304,7 @@ impl fmt::Debug for Manager {
 fn encoded<A: Serialize + 'static>(link: &Arc<Link>, argument: &A) -> Result<Vec<u8>> {
     let _context = context::calling(link);
     let mut input = Vec::new();
-    plan::encode(argument, &mut input).map_err(ManagerError::Encode)?;
+    put(argument, &mut input).map_err(ManagerError::Encode)?;
     Ok(input)
 }
 
@@ -338,9 +337,5 @@ fn fill(
         Some(maker) => make().map(|object| *maker = Some(object)),
         None => Err(Fault::Refused("a function that makes an object, given another".to_owned())),
     };
-    let Err(fault) = made else { return VALUE };
-    output.clear();
-    // Numbers and texts: it cannot fail.
-    let _ = codec::encode(&fault, output);
-    FAULT
+    end(made, output)
 }

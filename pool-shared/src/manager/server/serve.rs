@@ -20,9 +20,9 @@ use crate::manager::channel::Channel;
 use crate::manager::context;
 use crate::manager::error::Fault;
 use crate::manager::lane::{Closer, Lane, Side};
-use crate::manager::method::encode;
+use crate::manager::method::{encode, fault_of};
 use crate::manager::wire::{
-    Answer, CALL, FAULT, Head, Hello, LaneMemory, REPLY, Refusal, Request, SERVER, VALUE, Welcome,
+    Answer, CALL, FAULT, Head, Hello, LaneMemory, Refusal, Request, SERVER, VALUE, Welcome,
 };
 
 /// What a marked function that makes an object fills.
@@ -333,7 +333,7 @@ impl Serving<'_> {
                 let ran = panics::catch(run);
                 put_down(entry);
                 ran??;
-                if status == VALUE { Ok(()) } else { Err(failed(reply)) }
+                if status == VALUE { Ok(()) } else { Err(fault_of(reply)) }
             }
             Request::Adopt { object, ticket } => {
                 if !(ticket != 0 && registry.redeem(ticket, object)) {
@@ -383,7 +383,7 @@ impl Serving<'_> {
     fn make(&self, maker: &Marked, input: &[u8]) -> Result<u64, Fault> {
         let (mut made, mut output): (Maker, _) = (None, Vec::new());
         if panics::catch(|| maker.function()(&mut made, input, &mut output))? != VALUE {
-            return Err(failed(&output));
+            return Err(fault_of(&output));
         }
         let object = made.ok_or(Fault::OtherBuild)?;
         let number = self.server.registry.insert(object);
@@ -398,12 +398,4 @@ fn fail(fault: Fault, reply: &mut Vec<u8>) {
     reply.extend_from_slice(&FAULT.to_le_bytes());
     // Numbers and texts: it cannot fail.
     let _ = codec::encode(&fault, reply);
-}
-
-/// The fault that a marked function left in its output.
-fn failed(output: &[u8]) -> Fault {
-    let behind_head = output.get(REPLY.min(output.len())..).unwrap_or_default();
-    codec::decode(output)
-        .or_else(|_| codec::decode(behind_head))
-        .unwrap_or_else(|_| Fault::Refused("a function of another kind".to_owned()))
 }
