@@ -27,27 +27,47 @@ pub(crate) fn persistently<A, V>(
 where
     A: Serialize + DeserializeOwned + Send + 'static,
 {
-    if !limits.retry_panics || limits.retries == 0 {
-        return Ok(attempt(arg));
-    }
-    let encoded = panics::catch(|| match codec::with_plain(&arg, <[u8]>::to_vec) {
-        Some(bytes) => Ok(bytes),
-        None => {
-            let mut bytes = Vec::new();
-            codec::encode(&arg, &mut bytes).map(|()| bytes)
-        }
-    });
-    let bytes = match encoded {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(error)) => return Err(encode_error("the argument, to keep a copy", error)),
-        Err(panic) => return Err(Error::panicked(panic)),
+    let mut copies = match limits.retry_panics && limits.retries > 0 {
+        true => Some(Copies::of(&arg, limits.retries)?),
+        false => None,
     };
-    let mut outcome = attempt(arg);
-    for _ in 0..limits.retries {
-        if !panicked(&outcome) || !wanted() {
-            break;
+    let mut arg = arg;
+    // One place calls it: it is the user's function, and compiled into each place.
+    loop {
+        let outcome = attempt(arg);
+        match &mut copies {
+            Some(copies) if panicked(&outcome) && copies.left > 0 && wanted() => arg = copies.next()?,
+            _ => return Ok(outcome),
         }
-        outcome = attempt(decode(Payload::copy_of(&bytes))?);
     }
-    Ok(outcome)
+}
+
+/// What further tries begin with.
+struct Copies {
+    encoded: Vec<u8>,
+    left: u32,
+}
+
+impl Copies {
+    #[cold]
+    fn of<A: Serialize + 'static>(arg: &A, left: u32) -> Result<Copies> {
+        let encoded = panics::catch(|| match codec::with_plain(arg, <[u8]>::to_vec) {
+            Some(bytes) => Ok(bytes),
+            None => {
+                let mut bytes = Vec::new();
+                codec::encode(arg, &mut bytes).map(|()| bytes)
+            }
+        });
+        match encoded {
+            Ok(Ok(encoded)) => Ok(Copies { encoded, left }),
+            Ok(Err(error)) => Err(encode_error("the argument, to keep a copy", error)),
+            Err(panic) => Err(Error::panicked(panic)),
+        }
+    }
+
+    #[cold]
+    fn next<A: DeserializeOwned + 'static>(&mut self) -> Result<A> {
+        self.left -= 1;
+        decode(Payload::copy_of(&self.encoded))
+    }
 }

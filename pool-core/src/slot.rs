@@ -114,7 +114,7 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
 
     /// Settles a task that was withheld. The callbacks run here.
     pub(crate) fn end_withheld(&self, raw: P) {
-        self.show(raw.finish(), |_| ());
+        self.show(raw.finish(), &mut |_| ());
         self.event.set();
     }
 
@@ -138,7 +138,7 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
             let this = this();
             backend.run_callback(Box::new(move || {
                 let slot = this.as_slot();
-                slot.show(raw.finish(), |_| ());
+                slot.show(raw.finish(), &mut |_| ());
                 slot.event.set();
             }));
             return true;
@@ -151,7 +151,7 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
     }
 
     /// Shows a result that is out of the slot, to `first` and to the callbacks, and puts it in.
-    fn show(&self, result: Result<V>, first: impl FnOnce(&Result<V>)) {
+    fn show(&self, result: Result<V>, first: &mut dyn FnMut(&Result<V>)) {
         lock(&self.inner).phase = Phase::Calling(Some(thread::current().id()));
         first(&result);
         loop {
@@ -178,7 +178,7 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
             }
         }
         let mut callback = Some(callback);
-        self.look(|result| {
+        self.look(&mut |result| {
             if let Some(callback) = callback.take() {
                 call_one(callback, result);
             }
@@ -190,7 +190,7 @@ impl<A: Send, V: Send + 'static, P: Raw<V>> Slot<A, V, P> {
     }
 
     /// Shows the result, decoded, without taking it; nothing is shown when it was taken.
-    pub(crate) fn look(&self, show: impl FnOnce(&Result<V>)) {
+    pub(crate) fn look(&self, show: &mut dyn FnMut(&Result<V>)) {
         // The result is out of the slot while it is decoded and shown: that runs the user's code.
         match self.take_out(|| Phase::Calling(Some(thread::current().id()))) {
             Some(Phase::Raw(raw)) => self.show(raw.finish(), show),
