@@ -21,7 +21,7 @@ use serde::Serialize;
 
 use crate::support::{Random, by_itself, eventually};
 
-by_itself!(the_server_bears_whatever_clients_send);
+by_itself!(the_server_bears_whatever_clients_send, a_message_while_its_own_call_waits_ends_that_client_alone,);
 
 const KEY: &[u8] = b"a key of the tests";
 
@@ -423,5 +423,46 @@ fn the_server_bears_whatever_clients_send() {
     let connected: Connection<(), ()> = Client::new().key(KEY).connect(&*address).unwrap();
     drop(connected);
     // An error, if its exit code is another one than 0.
+    manager.shutdown().unwrap();
+}
+
+/// A client waits for the answer before it says more, so what comes meanwhile is nothing that is agreed upon.
+fn a_message_while_its_own_call_waits_ends_that_client_alone() {
+    /// The 32-bit FNV-1a hash of "wait".
+    const WAIT: u32 = 0x892e_4ca0;
+
+    let manager = Manager::builder().bind("127.0.0.1:0", KEY).start().unwrap();
+    let Some(Address::Tcp(address)) = manager.address().cloned() else { panic!("not TCP") };
+    let (event, mut bytes) = (manager.event().unwrap(), Vec::new());
+    codec::encode(&event, &mut bytes).unwrap();
+    let number = |from_end| {
+        let at = bytes.len() - from_end;
+        u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap())
+    };
+    let (object, ticket) = (number(16), number(8));
+
+    let client = Client::new().key(KEY).connect::<(), ()>(&*address).unwrap();
+    let mut stream: TcpStream = std::os::fd::OwnedFd::from(client).into();
+    stream.write_all(&frame(&hello(None))).unwrap();
+    assert!(read_frame(&mut stream));
+    let mut adopt = vec![0; 16];
+    codec::encode(&Request::Adopt { object, ticket }, &mut adopt).unwrap();
+    stream.write_all(&frame(&adopt)).unwrap();
+    assert!(read_frame(&mut stream));
+
+    let mut wait = object.to_le_bytes().to_vec();
+    wait.extend_from_slice(&WAIT.to_le_bytes());
+    wait.extend_from_slice(&[1, 0, 0, 0]);
+    // For ever.
+    wait.extend_from_slice(&u64::MAX.to_le_bytes());
+    stream.write_all(&frame(&wait)).unwrap();
+    eventually("it waits", || manager.status().unwrap().waiting == 1);
+    stream.write_all(&frame(&adopt)).unwrap();
+    assert!(!read_frame(&mut stream), "the connection is closed without an answer");
+    eventually("nobody waits", || manager.status().unwrap().waiting == 0);
+    eventually("only the honest are there", || manager.status().unwrap().channels == 1);
+
+    event.set().unwrap();
+    event.wait().unwrap();
     manager.shutdown().unwrap();
 }
