@@ -32,6 +32,11 @@ pub(crate) fn alone_with(environment: &[(&str, &str)], limit: Duration, path: &s
         no_core_files();
         return watched(limit, body);
     }
+    start_again(environment, limit, path);
+}
+
+/// Not generic: there are hundreds of bodies.
+fn start_again(environment: &[(&str, &str)], limit: Duration, path: &str) {
     let (_, test) = path.split_once("::").expect("the path of a test");
     // The inner watchdog comes first: it knows more.
     watched(limit + Duration::from_secs(180), || {

@@ -1,5 +1,6 @@
 //! The programs of `examples`, for tests that run them as their users do.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -16,9 +17,9 @@ pub(crate) fn example(name: &str) -> PathBuf {
         let mut cargo = Command::new(env!("CARGO"));
         cargo.args(["build", "--offline", "--all-features", "--manifest-path", manifest, "--example", name]);
         cargo.arg("--target-dir").arg(profile.parent().expect("the folder of all profiles"));
-        if profile.ends_with("release") {
-            cargo.arg("--release");
-        }
+        // The folder of the profile `dev` has another name.
+        let folder = profile.file_name().and_then(OsStr::to_str).expect("the folder of a profile");
+        cargo.args(["--profile", if folder == "debug" { "dev" } else { folder }]);
         assert!(cargo.stdin(Stdio::null()).status().expect("cargo").success());
     }
     program

@@ -29,6 +29,12 @@ pub(crate) fn limit() -> Duration {
 }
 
 pub(super) fn watched<T>(limit: Duration, body: impl FnOnce() -> T) -> T {
+    let _stop = watch(limit);
+    body()
+}
+
+/// Not generic: there are hundreds of bodies.
+fn watch(limit: Duration) -> Stop {
     let test = thread::current().name().unwrap_or("a test").to_owned();
     let (stop, over) = channel::<()>();
     let (ready, up) = channel();
@@ -39,10 +45,9 @@ pub(super) fn watched<T>(limit: Duration, body: impl FnOnce() -> T) -> T {
             std::process::abort();
         }
     });
-    let _stop = Stop(Some(stop), Some(watchdog.expect("a watchdog")));
     // A thread has its parent's name until it runs: a test that counts threads counts it right from here.
     let _ = up.recv();
-    body()
+    Stop(Some(stop), Some(watchdog.expect("a watchdog")))
 }
 
 /// Calls the watchdog off, and waits until it is gone: it must not be counted as left behind.
