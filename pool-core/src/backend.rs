@@ -37,8 +37,8 @@ pub trait Backend: Send + Sync {
         false
     }
 
-    /// Called by a thread that submits the chunks of one call one after the other, when so many of them are
-    /// submitted: a place to let the workers begin while a chunk is still in the cache.
+    /// Called by a thread that lays down and submits the chunks of one call one after the other, when so many of
+    /// them are submitted: a place to let the workers begin while a chunk is still in the cache.
     fn between_chunks(&self, _submitted: usize) {}
 
     /// Blocks this thread until `event` is set (`true`) or `deadline` passes (`false`); meanwhile the

@@ -15,6 +15,7 @@ use crate::outcome::{Failure, Ran, Status};
 use crate::panics;
 use crate::room::{Row, Seeded};
 use crate::shim;
+use crate::source::Numbers;
 use crate::work::{End, Limits, Payload, Request, Work};
 
 /// Where a chunk's outcome goes: the gathering of a `map`, the window of an `imap`.
@@ -44,13 +45,16 @@ pub(crate) enum Input<A, R> {
     Apart(Vec<A>, Option<Row<R>>),
     /// In the places of their values.
     Seeded(Seeded<A, R>),
+    /// Nowhere, with the places of their values.
+    Numbers(Numbers, Row<R>),
 }
 
-impl<A, R> Input<A, R> {
+impl<A: 'static, R> Input<A, R> {
     pub(crate) fn len(&self) -> usize {
         match self {
             Input::Apart(items, _) => items.len(),
             Input::Seeded(seeded) => seeded.len(),
+            Input::Numbers(numbers, _) => numbers.len(),
         }
     }
 
@@ -59,6 +63,7 @@ impl<A, R> Input<A, R> {
         match self {
             Input::Apart(items, _) => items,
             Input::Seeded(seeded) => seeded.into_items(),
+            Input::Numbers(numbers, _) => numbers.into_items(),
         }
     }
 }
@@ -114,6 +119,7 @@ fn placed<R>(ran: std::result::Result<(), PanicInfo>, row: Row<R>) -> How<R> {
 
 impl<T, A, const STOP: bool> Chunk<T, A, STOP>
 where
+    A: 'static,
     T: TaskFn<A>,
 {
     pub(crate) fn new(
@@ -152,10 +158,19 @@ where
                 let _ = panics::catch(|| drop(items));
                 self.settle(placed(ran, row));
             }
-            Input::Seeded(mut seeded) if STOP => {
-                let ran = panics::catch(|| seeded.fill(call));
-                let _ = panics::catch(|| seeded.drop_items());
-                self.settle(placed(ran, seeded.into_row()));
+            Input::Seeded(mut seeded) => match panics::catch(|| seeded.fill(call)) {
+                Err(panic) if !STOP => {
+                    let (values, items) = seeded.apart();
+                    self.settle(ran_here(Ran::after::<T, A>(&self.bound, values, panic, items)));
+                }
+                ran => {
+                    let _ = panics::catch(|| seeded.drop_items());
+                    self.settle(placed(ran, seeded.into_row()));
+                }
+            },
+            Input::Numbers(numbers, mut row) if STOP => {
+                let ran = panics::catch(|| row.fill_with(|place| numbers.at(place).map(call)));
+                self.settle(placed(ran, row));
             }
             other => self.settle(ran_here(Ran::of::<T, A>(&self.bound, other.into_items(), STOP))),
         }

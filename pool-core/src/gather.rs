@@ -35,16 +35,24 @@ struct Parts<R> {
 pub(crate) struct Gathered<R>(Vec<Option<Ended<R>>>);
 
 impl<R: DeserializeOwned + Send + 'static> Gather<R> {
-    /// A gathering of about `items` values.
-    pub(crate) fn new(items: usize) -> Arc<Gather<R>> {
-        // The claim may be a lie: memory that is never touched costs little, and if there is none the values
-        // are put together in the end.
-        let parts = Parts { rest: Some(Row::new(items)), ended: Vec::new(), left: 1 };
+    pub(crate) fn new() -> Arc<Gather<R>> {
+        let parts = Parts { rest: None, ended: Vec::new(), left: 1 };
         Arc::new(Gather {
             parts: Mutex::new(parts),
             given_up: AtomicUsize::new(usize::MAX),
             slot: Slot::new(None),
         })
+    }
+
+    /// Makes places for so many values. The claim may be a lie: memory that is never touched costs little, and if
+    /// there is none the values are put together in the end.
+    pub(crate) fn make_places(&self, count: usize) {
+        lock(&self.parts).rest = Some(Row::new(count));
+    }
+
+    /// Takes the next places, if there are so many.
+    pub(crate) fn cut(&self, places: usize) -> Option<Row<R>> {
+        lock(&self.parts).rest.as_mut()?.cut(places)
     }
 
     /// Makes room for one more chunk.
@@ -54,10 +62,9 @@ impl<R: DeserializeOwned + Send + 'static> Gather<R> {
 
     /// Takes the next items of a chunk, at most `most`, to where their values are to be, if there are places for
     /// them. They come before any that are taken later.
-    pub(crate) fn take<A>(&self, items: &mut impl Iterator<Item = A>, most: usize) -> Input<A, R> {
-        let cut = |places| lock(&self.parts).rest.as_mut().and_then(|rest| rest.cut(places));
+    pub(crate) fn lay_down<A>(&self, items: &mut impl Iterator<Item = A>, most: usize) -> Input<A, R> {
         if Seeded::<A, R>::FITS
-            && let Some(row) = cut(most)
+            && let Some(row) = self.cut(most)
         {
             return match Seeded::new(row, items) {
                 Ok(seeded) => Input::Seeded(seeded),
@@ -65,7 +72,7 @@ impl<R: DeserializeOwned + Send + 'static> Gather<R> {
             };
         }
         let items: Vec<A> = items.take(most).collect();
-        let row = cut(items.len());
+        let row = self.cut(items.len());
         Input::Apart(items, row)
     }
 

@@ -36,6 +36,7 @@ mod settings;
 mod shim;
 pub mod single;
 mod slot;
+mod source;
 pub mod window;
 pub mod work;
 

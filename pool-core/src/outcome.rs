@@ -84,11 +84,30 @@ impl<R> Ran<R> {
             return Ran::until_failure::<T, A>(bound, items);
         }
         let mut ran = Ran { values: Vec::with_capacity(items.len()), failures: Vec::new() };
-        let mut items = items.into_iter();
-        while let Err(panic) = extend::<T, A>(&mut ran.values, bound, &mut items) {
-            ran.failures.push((ran.values.len() + ran.failures.len(), Failure::Panicked(panic)));
-        }
+        ran.go_on::<T, A>(bound, items);
         ran
+    }
+
+    /// Goes on with a chunk, some of whose values are there already, behind an item that panicked.
+    pub(crate) fn after<T, A>(bound: &T::Bound, values: Vec<R>, panic: PanicInfo, items: Vec<A>) -> Ran<R>
+    where
+        T: TaskFn<A, Output = R>,
+    {
+        let failures = vec![(values.len(), Failure::Panicked(panic))];
+        let mut ran = Ran { values, failures };
+        ran.go_on::<T, A>(bound, items);
+        ran
+    }
+
+    fn go_on<T, A>(&mut self, bound: &T::Bound, items: Vec<A>)
+    where
+        T: TaskFn<A, Output = R>,
+    {
+        let mut items = items.into_iter();
+        while let Err(panic) = extend::<T, A>(&mut self.values, bound, &mut items) {
+            let at = self.values.len() + self.failures.len();
+            self.failures.push((at, Failure::Panicked(panic)));
+        }
     }
 
     /// Where the first failure is all that counts, values can take the place of their items in memory: a

@@ -16,6 +16,7 @@ use crate::imap::IMap;
 use crate::one::One;
 use crate::options::View;
 use crate::settings::no_workers;
+use crate::source::Source;
 use crate::window::Order;
 
 /// What can be sent to a worker and back: any owned serde type.
@@ -72,7 +73,8 @@ pub trait Pool: AnyPool {
     ///
     /// The items are sent in chunks, by default four per worker, or more where those would be larger than
     /// 256 KiB. All of the input is taken at once;
-    /// see [`imap`](Pool::imap) for inputs that are large or endless.
+    /// see [`imap`](Pool::imap) for inputs that are large or endless. Threads share a `Vec` or a range of integers
+    /// out as it is, where another iterator is taken item by item by the caller.
     ///
     /// # Errors
     /// Of the items that failed, the error of the first in input order; [`Error::item`] is its
@@ -98,23 +100,14 @@ pub trait Pool: AnyPool {
         F::Output: Message,
     {
         let items = items.into_iter();
-        let places = if self.backend().shares_memory() { items.size_hint().0 } else { 0 };
-        let gather = Gather::new(places);
-        let bound = f.bind();
+        let gather = Gather::new();
         let sent = match items.size_hint() {
             // What has no end says so, and there would never be a result.
             (usize::MAX, None) => Err(Error::new(
                 ErrorKind::InvalidArgument,
                 "the input of a map has no end; use `imap`, which takes it bit by bit, or `take`",
             )),
-            (least, Some(most)) if least == most => {
-                send_chunks::<F, _, _>(self, &gather, bound, items, least)
-            }
-            _ => {
-                let items: Vec<I::Item> = items.collect();
-                let count = items.len();
-                send_chunks::<F, _, _>(self, &gather, bound, items.into_iter(), count)
-            }
+            _ => send_chunks::<F, _, _>(self, &gather, f.bind(), items),
         };
         if let Err(error) = sent {
             gather.fail(error);
@@ -267,37 +260,41 @@ pub trait Pool: AnyPool {
 
 impl<P: AnyPool + ?Sized> Pool for P {}
 
-fn send_chunks<F, A, P>(
+fn send_chunks<F, I, P>(
     pool: &P,
     gather: &Arc<Gather<F::Output>>,
     bound: F::Bound,
-    mut items: impl Iterator<Item = A>,
-    count: usize,
+    items: I,
 ) -> std::result::Result<(), Error>
 where
     P: AnyPool + ?Sized,
-    F: TaskFn<A>,
-    A: Message,
+    F: TaskFn<I::Item>,
+    I: Iterator<Item: Message>,
     F::Output: Message,
 {
     let (backend, options) = (pool.backend(), pool.options());
-    let size = options.map_chunk::<A>(count, backend.workers())?;
+    let mut source = Source::of(items, backend.shares_memory());
+    let (count, laid_down) = (source.count(), source.is_laid_down());
+    let size = options.map_chunk::<I::Item>(count, backend.workers())?;
     if count == 0
         && let Some(refusal) = backend.refusal()
     {
         return Err(refusal);
     }
+    if backend.shares_memory() {
+        gather.make_places(source.places());
+    }
     let mut start = 0;
     for index in 0.. {
         // The last may be shorter; beyond the count it is for the input to say when it ends.
         let most = if start < count { size.min(count - start) } else { size };
-        let input = gather.take(&mut items, most);
+        let input = source.take(gather, most);
         let len = input.len();
         if len == 0 {
             break;
         }
         gather.expect_one();
-        backend.submit(Chunk::<F, A, true>::new(
+        backend.submit(Chunk::<F, I::Item, true>::new(
             bound.clone(),
             options.limits,
             index,
@@ -308,7 +305,9 @@ where
         if len < most {
             break;
         }
-        backend.between_chunks(index + 1);
+        if laid_down {
+            backend.between_chunks(index + 1);
+        }
         start += len;
     }
     gather.seal();

@@ -10,7 +10,7 @@
 //! threads that fill it. In the end the full rows are joined again and become the `Vec` that the room was.
 //!
 //! Where an item and its value have the same layout, a row can hold the items too, each in the place of its
-//! value: the worker finds in its cache what it is about to write.
+//! value: the worker finds in its cache what it is about to write. A vector of items can become a room as it is.
 //!
 //! Rust cannot see that two threads that write into one `Vec` keep to their own places. So there is `unsafe`
 //! here, and these are its rules:
@@ -25,6 +25,7 @@
 #![allow(unsafe_code)]
 
 use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
 use std::sync::Arc;
 use std::{mem, ptr, vec};
 
@@ -67,6 +68,22 @@ impl<R> Row<R> {
         self.start += places;
         self.places -= places;
         Some(row)
+    }
+
+    /// Puts what `make` returns into one place after the other that is free; it is called with 0, 1 and so on, until
+    /// it returns `None`. Where it panics, what it returned before is kept.
+    pub(crate) fn fill_with(&mut self, mut make: impl FnMut(usize) -> Option<R>) {
+        let free = self.places - self.filled;
+        // SAFETY: start + filled is a place of this row, or the one after its last (rule 1).
+        let first = unsafe { self.room.base.add(self.start + self.filled) };
+        let mut new = Filling { filled: &mut self.filled, new: 0 };
+        for number in 0..free {
+            let Some(value) = make(number) else { return };
+            // SAFETY: a place of this row, which nobody else has (rule 1) and which holds no value (rule 2). It is
+            // counted at once, before anything can panic.
+            unsafe { first.add(number).write(value) };
+            new.new = number + 1;
+        }
     }
 
     /// How many values it has.
@@ -153,6 +170,8 @@ unsafe impl<A: Send, R: Send> Send for Seeded<A, R> {}
 impl<A, R> Seeded<A, R> {
     /// Whether an item fits into the place of a value, and fills it.
     pub(crate) const FITS: bool = size_of::<A>() == size_of::<R>() && align_of::<A>() <= align_of::<R>();
+    /// Whether a vector of items is memory for a vector of values.
+    pub(crate) const SAME: bool = Self::FITS && align_of::<A>() == align_of::<R>();
 
     /// Puts items into an empty row, until it has no place left or they end. Gives the row back if it is not
     /// empty or items do not fit.
@@ -173,6 +192,31 @@ impl<A, R> Seeded<A, R> {
         drop(new);
         seeded.row.places = seeded.end;
         Ok(seeded)
+    }
+
+    /// A room that is a vector's own memory, where its items lie already. Gives the vector back if that is no memory
+    /// for values.
+    pub(crate) fn of(items: Vec<A>) -> Result<Seeded<A, R>, Vec<A>> {
+        if !Seeded::<A, R>::SAME {
+            return Err(items);
+        }
+        let mut items = ManuallyDrop::new(items);
+        let (base, count, capacity) = (items.as_mut_ptr().cast::<R>(), items.len(), items.capacity());
+        // SAFETY: it is the memory of a vector, which is forgotten. Its places are as large and as aligned as those
+        // of values, and none of them counts as holding one.
+        let memory = unsafe { Vec::from_raw_parts(base, 0, capacity) };
+        let row = Row { room: Arc::new(Room { memory, base }), start: 0, places: count, filled: 0 };
+        Ok(Seeded { row, taken: 0, end: count, items: PhantomData })
+    }
+
+    /// Takes the first items off, at most so many, with their places; none when some were taken by themselves.
+    pub(crate) fn cut(&mut self, items: usize) -> Seeded<A, R> {
+        let items = if self.taken == 0 { items.min(self.end) } else { 0 };
+        let row = Row { room: self.row.room.clone(), start: self.row.start, places: items, filled: 0 };
+        self.row.start += items;
+        self.row.places -= items;
+        self.end -= items;
+        Seeded { row, taken: 0, end: items, items: PhantomData }
     }
 
     /// The first place, seen as that of an item.
@@ -217,6 +261,16 @@ impl<A, R> Seeded<A, R> {
 
     /// The items, moved out.
     pub(crate) fn into_items(mut self) -> Vec<A> {
+        self.move_items()
+    }
+
+    /// The values, and the items that are left.
+    pub(crate) fn apart(mut self) -> (Vec<R>, Vec<A>) {
+        let items = self.move_items();
+        (self.into_row().into_vec(), items)
+    }
+
+    fn move_items(&mut self) -> Vec<A> {
         let (first, count) = (self.taken, self.len());
         let mut items: Vec<A> = Vec::with_capacity(count);
         self.taken = self.end;

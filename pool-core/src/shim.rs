@@ -6,9 +6,13 @@
 //! address, relative to the program's image, is what a request carries; there they decode the
 //! argument, conjure the function out of its type, run it, and encode what came of it.
 //!
-//! Its `unsafe` is one expression: [`conjure`].
+//! Its `unsafe` is one expression: [`conjure`]. Another is in [`is_same`], for this is the file of types that the
+//! compiler knows and a generic caller does not.
 
 #![allow(unsafe_code)]
+
+use std::any::TypeId;
+use std::marker::PhantomData;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -51,6 +55,30 @@ pub(crate) fn conjure<F: Send + Sync + 'static>() -> &'static F {
     // `lend`, for a function that passed `give_up`, in this process or in the one of the same build
     // that asked for it. F: Sync allows to share it between threads, F: 'static to do so for ever.
     unsafe { std::ptr::NonNull::<F>::dangling().as_ref() }
+}
+
+/// Whether `T` is `U`, where it is not known that `T` has no lifetimes. Folds to a constant.
+pub(crate) fn is_same<T, U: 'static>() -> bool {
+    trait Id {
+        fn id(&self) -> TypeId
+        where
+            Self: 'static;
+    }
+    impl<T> Id for PhantomData<T> {
+        fn id(&self) -> TypeId
+        where
+            Self: 'static,
+        {
+            TypeId::of::<T>()
+        }
+    }
+    let phantom = PhantomData::<T>;
+    let any: &(dyn Id + '_) = &phantom;
+    // SAFETY: only the lifetime within the type is changed, of an object that has no data and lives as long as it is
+    // used here. `id` is the same code for every lifetime. What it says is the truth but for lifetimes in `T`; and `U`
+    // has none that are not 'static, so that what is the same but for those has none.
+    let any = unsafe { std::mem::transmute::<&(dyn Id + '_), &(dyn Id + 'static)>(any) };
+    any.id() == TypeId::of::<U>()
 }
 
 /// The entry for one item.
@@ -147,4 +175,27 @@ fn encode<V: Serialize + 'static>(
         output(status as u32, scratch);
         Ok(())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_type_is_the_same_as_itself_alone() {
+        fn of_borrowed(text: &str) -> [bool; 2] {
+            fn is_words<I: Iterator>(_: I) -> bool {
+                is_same::<I, std::str::SplitWhitespace<'static>>()
+            }
+            fn is_numbers<I: Iterator>(_: I) -> bool {
+                is_same::<I, std::ops::Range<u64>>()
+            }
+            [is_words(text.split_whitespace()), is_numbers(text.bytes())]
+        }
+        assert!(is_same::<Vec<u8>, Vec<u8>>() && !is_same::<Vec<u8>, Vec<i8>>());
+        assert!(is_same::<std::ops::Range<u64>, std::ops::Range<u64>>());
+        assert!(!is_same::<std::ops::Range<u64>, std::ops::Range<usize>>());
+        // But for lifetimes.
+        assert_eq!(of_borrowed(&String::from("a b")), [true, false]);
+    }
 }

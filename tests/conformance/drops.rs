@@ -105,6 +105,7 @@ fn of_tasks_that_panic<B: Backend>() {
         assert!(pool.apply(fail, Counted::new(5)).is_err());
         assert!(pool.map(fail, (0..20).map(Counted::new)).is_err());
         assert!(pool.chunk_size(4).map(fail, (0..20).map(Counted::new)).is_err());
+        assert!(pool.chunk_size(4).map(fail, (0..20).map(Counted::new).collect::<Vec<_>>()).is_err());
         assert_eq!(pool.chunk_size(4).imap(fail, (0..20).map(Counted::new)).count(), 20);
     });
 }
@@ -117,6 +118,9 @@ fn of_tasks_that_never_run<B: Backend>() {
         let cancelled = pool.apply_async(|x: Counted| x, Counted::new(1));
         assert!(cancelled.cancel());
         let mapped = pool.map_async(|x: Counted| x, (0..20).map(Counted::new));
+        assert!(mapped.cancel());
+        drop(mapped);
+        let mapped = pool.map_async(|x: Counted| x, (0..20).map(Counted::new).collect::<Vec<_>>());
         assert!(mapped.cancel());
         drop(mapped);
         let streamed = pool.imap(|x: Counted| x, (0..20).map(Counted::new));
@@ -134,11 +138,12 @@ fn of_a_pool_that_is_closed_or_terminated<B: Backend>() {
         let pool = B::pool(1);
         let handles: Vec<_> = (0..100).map(|x| pool.apply_async(|x: Counted| x, Counted::new(x))).collect();
         let mapped = pool.map_async(|x: Counted| x, (0..100).map(Counted::new));
+        let shared_out = pool.map_async(|x: Counted| x, (0..100).map(Counted::new).collect::<Vec<_>>());
         pool.terminate();
         drop(pool.apply_async(|x: Counted| x, Counted::new(1)));
         assert!(pool.map(|x: Counted| x, (0..5).map(Counted::new)).is_err());
         pool.join().unwrap();
-        drop((handles, mapped));
+        drop((handles, mapped, shared_out));
     });
 }
 

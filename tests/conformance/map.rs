@@ -26,6 +26,33 @@ fn map_keeps_the_order_with_any_chunk_size<B: Backend>() {
     }
 }
 
+/// Some inputs are shared out without being taken item by item.
+fn a_map_is_the_same_over_every_kind_of_input<B: Backend>() {
+    let pool = B::pool(2);
+    let view = pool.chunk_size(3);
+    let expected = squares(20);
+    let numbers: Vec<u64> = (0..20).collect();
+    assert_eq!(view.map(square, numbers.clone()).unwrap(), expected);
+    assert_eq!(view.map(square, numbers.iter().copied()).unwrap(), expected);
+    assert_eq!(view.map(square, (0..40).filter(|x| *x < 20)).unwrap(), expected);
+    let mut half_taken = numbers.clone().into_iter();
+    half_taken.nth(15);
+    assert_eq!(view.map(square, half_taken).unwrap(), expected[16..]);
+    assert_eq!(view.map(|x: u64| x.to_string(), numbers.clone()).unwrap()[19], "19");
+    assert_eq!(view.map(|x: u64| (x % 2) as u8, numbers).unwrap()[..4], [0, 1, 0, 1]);
+    let texts: Vec<String> = expected.iter().map(u64::to_string).collect();
+    assert_eq!(view.map(|text: String| text, texts.clone()).unwrap(), texts);
+    assert_eq!(view.map(|x: i8| i32::from(x) - 1, -128..127).unwrap(), (-129..126).collect::<Vec<i32>>());
+    assert_eq!(view.map(|x: usize| x, usize::MAX - 4..usize::MAX).unwrap().len(), 4);
+    assert_eq!(view.map(|()| 1_u8, vec![(); 5]).unwrap(), [1; 5]);
+    assert_eq!(view.map(|()| (), vec![(); 5]).unwrap(), [(); 5]);
+    assert!(view.map(square, 7..7).unwrap().is_empty());
+    let error = view.map(|x: u32| 60 / x.abs_diff(7), 5..30_u32).unwrap_err();
+    assert!(error.is_panic() && error.item() == Some(2), "{error}");
+    let error = view.map(|x: i64| 60 / (x - 7), vec![5, 6, 7, 8, 7]).unwrap_err();
+    assert!(error.is_panic() && error.item() == Some(2), "{error}");
+}
+
 fn map_keeps_the_order_when_the_first_item_is_done_last<B: Backend>() {
     let pool = B::pool(2);
     let scratch = Scratch::new();
@@ -106,6 +133,7 @@ fn one_slow_item_holds_up_only_its_worker<B: Backend>() {
 on_every_backend!(
     map_keeps_the_order_of_the_input,
     map_keeps_the_order_with_any_chunk_size,
+    a_map_is_the_same_over_every_kind_of_input,
     map_keeps_the_order_when_the_first_item_is_done_last,
     map_over_nothing_gives_nothing,
     map_takes_inputs_of_unknown_length,

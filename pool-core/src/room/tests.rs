@@ -279,3 +279,74 @@ fn only_items_of_the_size_of_values_lie_in_their_places() {
     assert!(Seeded::new(Row::<u64>::new(3), &mut input).is_err());
     assert_eq!(input, 0..3);
 }
+
+#[test]
+fn values_made_one_by_one_fill_a_row_until_there_are_no_more() {
+    let mut row = Row::new(5);
+    row.fill_with(|place| (place < 2).then(|| place.to_string()));
+    assert_eq!((row.filled(), row.is_full()), (2, false));
+    let unwound = catch_unwind(AssertUnwindSafe(|| {
+        row.fill_with(|place| if place == 1 { panic!("one") } else { Some(format!("again {place}")) });
+    }));
+    assert!(unwound.is_err());
+    row.fill_with(|place| Some(place.to_string()));
+    assert!(row.is_full());
+    row.fill_with(|_| Some(String::from("one more")));
+    assert_eq!(row.into_vec(), ["0", "1", "again 0", "0", "1"]);
+}
+
+#[test]
+fn a_vector_is_a_room_of_its_items() {
+    let (living, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut items = Vec::with_capacity(9);
+    items.extend((0..5).map(|x| Eight::new(x, &living)));
+    let base = items.as_ptr();
+    let mut rest = Seeded::of(items).ok().unwrap();
+    let mut rows = [2, 3].map(|items| rest.cut(items));
+    assert_eq!((rest.len(), rest.cut(1).len()), (0, 0));
+    drop(rest);
+    std::thread::scope(|scope| {
+        for row in &mut rows {
+            scope.spawn(|| row.fill(|item| Eight::new(item.0.0 + 10, &made)));
+        }
+    });
+    let [mut first, second] = rows.map(Seeded::into_row);
+    assert!(first.join(second).is_ok());
+    let values: Vec<Eight<'_>> = first.into_vec();
+    assert_eq!(values.iter().map(|value| value.0.0).collect::<Vec<_>>(), [10, 11, 12, 13, 14]);
+    assert_eq!((values.as_ptr(), values.capacity()), (base, 9));
+    assert_eq!((living.load(Relaxed), made.load(Relaxed)), (0, 5));
+    drop(values);
+    assert_eq!(made.load(Relaxed), 0);
+}
+
+#[test]
+fn a_vector_whose_memory_does_not_suit_values_is_given_back() {
+    assert_eq!(Seeded::<[u8; 8], u64>::of(vec![[1; 8]]).err(), Some(vec![[1; 8]]));
+    // A vector of values would be given back to the allocator as less aligned than it was.
+    assert_eq!(Seeded::<u64, [u8; 8]>::of(vec![1]).err(), Some(vec![1]));
+    assert_eq!(Seeded::<u32, u64>::of(vec![1]).err(), Some(vec![1]));
+    let nothing = Seeded::<(), ()>::of(vec![(); 3]).ok().unwrap();
+    assert_eq!((nothing.len(), nothing.into_items()), (3, vec![(); 3]));
+}
+
+#[test]
+fn after_a_panic_the_values_and_the_items_that_are_left_come_apart() {
+    let (living, made) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let mut row = Seeded::of((0..5).map(|x| Eight::new(x, &living)).collect()).ok().unwrap();
+    let fill = || row.fill(|item| if item.0.0 == 2 { panic!("two") } else { Eight::new(item.0.0, &made) });
+    assert!(catch_unwind(AssertUnwindSafe(fill)).is_err());
+    let (values, items) = row.apart();
+    let of = |all: &[Eight<'_>]| all.iter().map(|one| one.0.0).collect::<Vec<_>>();
+    assert_eq!((of(&values), of(&items)), (vec![0, 1], vec![3, 4]));
+    assert_eq!((living.load(Relaxed), made.load(Relaxed)), (2, 2));
+    drop((values, items));
+    assert_eq!((living.load(Relaxed), made.load(Relaxed)), (0, 0));
+}
+
+#[test]
+fn a_row_that_was_begun_has_no_items_to_cut() {
+    let mut row = Seeded::<u64, u64>::of(vec![1, 2, 3]).ok().unwrap();
+    row.fill(|x| x);
+    assert_eq!((row.cut(2).len(), row.into_row().into_vec()), (0, vec![1, 2, 3]));
+}
