@@ -354,26 +354,25 @@ impl<R> Results<R> {
         self.failure = self.failures.next();
         self
     }
+
+    /// The values, one for each item, if none failed; nothing is left then.
+    pub(crate) fn take_values(&mut self) -> Option<std::vec::IntoIter<R>> {
+        (self.failure.is_none() && self.lost.is_none()).then(|| {
+            self.next = self.end;
+            std::mem::take(&mut self.values)
+        })
+    }
+
+    /// How many there are to come.
+    pub(crate) fn left(&self) -> usize {
+        self.end - self.next
+    }
 }
 
 impl<R> Iterator for Results<R> {
     type Item = Result<R>;
 
-    #[inline]
     fn next(&mut self) -> Option<Result<R>> {
-        if self.failure.is_some() || self.lost.is_some() {
-            return self.next_beside_failures();
-        }
-        // The rest are values, one for each item.
-        let value = self.values.next()?;
-        self.next += 1;
-        Some(Ok(value))
-    }
-}
-
-impl<R> Results<R> {
-    #[cold]
-    fn next_beside_failures(&mut self) -> Option<Result<R>> {
         if self.next >= self.end {
             return None;
         }

@@ -61,7 +61,7 @@ where
     }
 
     /// The next result, waiting at most until `deadline`; `Err` is the time-out.
-    #[inline]
+    #[inline(never)]
     fn advance(&mut self, deadline: Option<Instant>) -> std::result::Result<Option<Result<F::Output>>, ()> {
         loop {
             if let Some(result) = self.window.ready() {
@@ -83,12 +83,28 @@ where
         if self.window.wait(deadline) { Ok(true) } else { Err(()) }
     }
 
+    /// The next result, if its chunk was received already; it does not wait, and takes nothing from the input.
+    /// `None`: there is none, or [`next`](Iterator::next) has to wait for it.
+    #[inline]
+    pub fn next_received(&mut self) -> Option<Result<F::Output>> {
+        self.window.ready()
+    }
+
     /// The next result, or [`TimedOut`](ErrorKind::TimedOut) when there is none within `timeout`; the
     /// iterator can be asked again after that.
+    #[inline]
     pub fn next_timeout(&mut self, timeout: Duration) -> Option<Result<F::Output>> {
+        if let Some(result) = self.window.ready() {
+            return Some(result);
+        }
         self.advance(Instant::now().checked_add(timeout)).unwrap_or_else(|()| {
             Some(Err(Error::new(ErrorKind::TimedOut, format!("no result within {timeout:?}"))))
         })
+    }
+
+    /// How many items' results it has given.
+    pub fn given(&self) -> usize {
+        self.window.given()
     }
 }
 
@@ -101,9 +117,35 @@ where
 {
     type Item = Result<F::Output>;
 
+    // Most results are values that lie there: that much is worth having in the caller's loop.
     #[inline]
     fn next(&mut self) -> Option<Result<F::Output>> {
-        self.advance(None).unwrap_or(None)
+        match self.window.ready() {
+            Some(result) => Some(result),
+            None => self.advance(None).unwrap_or(None),
+        }
+    }
+
+    /// At least the results of what was taken from the input. At most those of the rest of it too, and one
+    /// error of the call.
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let taken = self.window.to_come();
+        let rest = self.items.as_ref().map_or(Some(0), |items| items.size_hint().1);
+        (taken, rest.and_then(|rest| rest.checked_add(taken)?.checked_add(1)))
+    }
+
+    fn fold<B, G>(mut self, init: B, mut f: G) -> B
+    where
+        G: FnMut(B, Result<F::Output>) -> B,
+    {
+        let mut folded = init;
+        loop {
+            folded = self.window.take_values().fold(folded, |folded, value| f(folded, Ok(value)));
+            match self.next() {
+                Some(result) => folded = f(folded, result),
+                None => return folded,
+            }
+        }
     }
 }
 

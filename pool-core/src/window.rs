@@ -24,6 +24,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, Registration};
 use crate::function::TaskFn;
 use crate::lock;
+use crate::room::Seeded;
 use crate::work::Limits;
 
 /// In which order results are given.
@@ -57,9 +58,15 @@ where
     given: usize,
     /// Number of chunks submitted.
     submitted: usize,
-    /// Number of chunks received.
-    received: usize,
-    current: Option<Results<F::Output>>,
+    /// Number of chunks begun to be given.
+    begun: usize,
+    /// The chunks to give after the one that is being given, as far as they are known to be there.
+    received: VecDeque<Ended<F::Output>>,
+    /// Of the chunk that is being given, whose items all gave a value.
+    values: std::vec::IntoIter<F::Output>,
+    /// The chunk that is being given, some of whose items failed.
+    mixed: Option<Results<F::Output>>,
+    /// How many items the chunk that is being given has.
     current_len: usize,
     arrivals: Arc<Arrivals<F::Output>>,
     /// Of the last poll.
@@ -110,26 +117,32 @@ impl<R: Send> Collect<R> for Arrivals<R> {
 }
 
 impl<R> Arrivals<R> {
-    fn pop(&self) -> Option<Ended<R>> {
+    /// Takes the chunks that are to be given next and are there, if any are: all of them, so that this meets whoever
+    /// brings them as rarely as can be.
+    fn take(&self, received: &mut VecDeque<Ended<R>>) -> bool {
         let mut arrived = lock(&self.arrived);
-        let ended = arrived.ended.front_mut()?.take()?;
-        arrived.ended.pop_front();
-        arrived.first += 1;
-        Some(ended)
+        while let Some(ended) = arrived.ended.front_mut().and_then(Option::take) {
+            arrived.ended.pop_front();
+            arrived.first += 1;
+            received.push_back(ended);
+        }
+        !received.is_empty()
     }
 
-    /// The next chunk to give; `None` when `deadline` passes first.
-    fn next(&self, backend: &dyn Backend, deadline: Option<Instant>) -> Option<Ended<R>> {
+    /// The same, of which there is none now; `false` when `deadline` passes first.
+    fn wait_and_take(
+        &self,
+        received: &mut VecDeque<Ended<R>>,
+        backend: &dyn Backend,
+        deadline: Option<Instant>,
+    ) -> bool {
         loop {
-            if let Some(ended) = self.pop() {
-                return Some(ended);
-            }
             self.event.clear();
-            if let Some(ended) = self.pop() {
-                return Some(ended);
+            if self.take(received) {
+                return true;
             }
             if !backend.wait(&self.event, deadline) {
-                return self.pop();
+                return self.take(received);
             }
         }
     }
@@ -161,8 +174,10 @@ where
             taken: 0,
             given: 0,
             submitted: 0,
-            received: 0,
-            current: None,
+            begun: 0,
+            received: VecDeque::new(),
+            values: Vec::new().into_iter(),
+            mixed: None,
             current_len: 0,
             arrivals: Arc::new(arrivals),
             polled: None,
@@ -178,7 +193,7 @@ where
         }
         let inside = self.taken - self.given;
         let free = self.size - inside;
-        let burst = (self.size / 4).min(64).max(self.chunk);
+        let burst = (self.size / 4).min(64 * self.chunk).max(self.chunk);
         self.filling = (self.filling || free >= burst || inside == 0) && free >= self.chunk;
         if self.filling { self.chunk } else { 0 }
     }
@@ -190,7 +205,13 @@ where
         }
         let (bound, start) = (self.bound.clone(), self.taken);
         self.taken += items.len();
-        let (input, arrivals) = (Input::Apart(items, None), self.arrivals.clone());
+        // Values take the places of their items where they can, so that a chunk is one vector on its way here and
+        // back.
+        let input = match if self.backend.shares_memory() { Seeded::of(items) } else { Err(items) } {
+            Ok(seeded) => Input::Seeded(seeded),
+            Err(items) => Input::Apart(items, None),
+        };
+        let arrivals = self.arrivals.clone();
         let task = Chunk::<F, A, false>::new(bound, self.limits, self.submitted, start, input, arrivals);
         self.submitted += 1;
         self.backend.submit(task);
@@ -210,45 +231,70 @@ where
         self.over
     }
 
-    /// Whether chunks were submitted that were not received.
+    /// Whether chunks were submitted that were not begun to be given.
     pub fn is_outstanding(&self) -> bool {
-        self.received < self.submitted
+        self.begun < self.submitted
     }
 
     /// The next result, of those that were received.
     #[inline]
     pub fn ready(&mut self) -> Option<Result<F::Output>> {
-        let Some(results) = &mut self.current else { return self.refused.take().map(Err) };
-        match results.next() {
-            Some(Ok(value)) => Some(Ok(value)),
-            Some(Err(error)) => {
-                self.over |= stops_input(error.kind());
-                Some(Err(error))
-            }
-            None => {
-                self.current = None;
-                self.given += self.current_len;
-                self.refused.take().map(Err)
-            }
+        match self.values.next() {
+            Some(value) => Some(Ok(value)),
+            None => self.ready_besides(),
         }
     }
 
-    /// Receives the next chunk, if one is outstanding, waiting at most until `deadline` (`false`).
-    pub fn wait(&mut self, deadline: Option<Instant>) -> bool {
-        let ended = self.arrivals.next(&*self.backend, deadline);
-        ended.map(|ended| self.receive(ended)).is_some()
+    /// The next of them that is no value of a chunk without failures; that there is none of those was seen.
+    #[inline(never)]
+    fn ready_besides(&mut self) -> Option<Result<F::Output>> {
+        if let Some(result) = self.mixed.as_mut().and_then(Iterator::next) {
+            if let Err(error) = &result {
+                self.over |= stops_input(error.kind());
+            }
+            return Some(result);
+        }
+        self.mixed = None;
+        self.given += std::mem::take(&mut self.current_len);
+        self.refused.take().map(Err)
     }
 
-    /// Receives the next chunk if it is there. If it is not, and one is outstanding, the waker is woken when it
+    /// The values of the chunk that is being given, as far as they were not given: at once, instead of by
+    /// [`ready`](Window::ready).
+    pub fn take_values(&mut self) -> impl Iterator<Item = F::Output> + use<F, A> {
+        std::mem::take(&mut self.values)
+    }
+
+    /// How many results there are at least to come: one for each item that was submitted.
+    pub fn to_come(&self) -> usize {
+        self.taken - self.given()
+    }
+
+    /// How many items' results were given.
+    pub fn given(&self) -> usize {
+        let left = self.values.len() + self.mixed.as_ref().map_or(0, Results::left);
+        self.given + self.current_len - left
+    }
+
+    /// Has the next chunk given, if one is outstanding, waiting at most until `deadline` (`false`).
+    pub fn wait(&mut self, deadline: Option<Instant>) -> bool {
+        self.give_next()
+            || self.arrivals.take(&mut self.received) && self.give_next()
+            || self.arrivals.wait_and_take(&mut self.received, &*self.backend, deadline) && self.give_next()
+    }
+
+    /// Has the next chunk given if it is there. If it is not, and one is outstanding, the waker is woken when it
     /// may be; the last that was left alone.
     pub fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if let Some(last) = self.polled.take() {
             self.arrivals.event.unregister(last);
         }
+        if self.give_next() {
+            return Poll::Ready(());
+        }
         loop {
             self.arrivals.event.clear();
-            if let Some(ended) = self.arrivals.pop() {
-                self.receive(ended);
+            if self.arrivals.take(&mut self.received) && self.give_next() {
                 return Poll::Ready(());
             }
             self.polled = self.arrivals.event.register(cx.waker());
@@ -260,10 +306,16 @@ where
         }
     }
 
-    fn receive(&mut self, ended: Ended<F::Output>) {
-        self.received += 1;
+    fn give_next(&mut self) -> bool {
+        let Some(ended) = self.received.pop_front() else { return false };
+        self.begun += 1;
         self.current_len = ended.len();
-        self.current = Some(ended.into_results());
+        let mut results = ended.into_results();
+        match results.take_values() {
+            Some(values) => self.values = values,
+            None => self.mixed = Some(results),
+        }
+        true
     }
 }
 

@@ -65,7 +65,7 @@ impl MapOptions {
     {
         // A deadline past the end of time is none.
         let limit = self.timeout.and_then(|limit| Some((limit, Instant::now().checked_add(limit)?)));
-        Map { results: Some(self.pool.imap(f, items)), limit, given: 0 }
+        Map { results: Some(self.pool.imap(f, items)), limit }
     }
 }
 
@@ -89,7 +89,29 @@ where
     results: Option<IMap<F, I>>,
     /// The limit, and when it is over.
     limit: Option<(Duration, Instant)>,
-    given: usize,
+}
+
+impl<F, I> Map<F, I>
+where
+    I: Iterator,
+    F: TaskFn<I::Item>,
+    I::Item: Message,
+    F::Output: Message,
+{
+    /// The next result, which has to be waited for.
+    #[inline(never)]
+    fn wait(&mut self) -> Option<Result<F::Output>> {
+        let results = self.results.as_mut()?;
+        let Some((limit, deadline)) = self.limit else { return results.next() };
+        let next = results.next_timeout(deadline.saturating_duration_since(Instant::now()))?;
+        // A task that ran out of time is an error of its item; the wait is nobody's.
+        if next.as_ref().is_err_and(|error| error.is_timeout() && error.item().is_none()) {
+            let text = format!("{} results of the map within its timeout of {limit:?}", results.given());
+            self.results = None;
+            return Some(Err(Error::new(ErrorKind::TimedOut, text)));
+        }
+        Some(next)
+    }
 }
 
 impl<F, I> Iterator for Map<F, I>
@@ -101,18 +123,36 @@ where
 {
     type Item = Result<F::Output>;
 
+    // As for `IMap`: what lies there is given without asking for the time.
+    #[inline]
     fn next(&mut self) -> Option<Result<F::Output>> {
-        let results = self.results.as_mut()?;
-        let Some((limit, deadline)) = self.limit else { return results.next() };
-        let next = results.next_timeout(deadline.saturating_duration_since(Instant::now()))?;
-        // A task that ran out of time is an error of its item; the wait is nobody's.
-        if next.as_ref().is_err_and(|error| error.is_timeout() && error.item().is_none()) {
-            self.results = None;
-            let text = format!("{} results of the map within its timeout of {limit:?}", self.given);
-            return Some(Err(Error::new(ErrorKind::TimedOut, text)));
+        match self.results.as_mut()?.next_received() {
+            Some(result) => Some(result),
+            None => self.wait(),
         }
-        self.given += 1;
-        Some(next)
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        let (least, most) = self.results.as_ref().map_or((0, Some(0)), Iterator::size_hint);
+        // With a limit it may end before.
+        (if self.limit.is_none() { least } else { 0 }, most)
+    }
+
+    fn fold<B, G>(mut self, init: B, mut f: G) -> B
+    where
+        G: FnMut(B, Result<F::Output>) -> B,
+    {
+        match (self.limit, self.results.take()) {
+            (None, Some(results)) => results.fold(init, f),
+            (_, results) => {
+                self.results = results;
+                let mut folded = init;
+                for result in self {
+                    folded = f(folded, result);
+                }
+                folded
+            }
+        }
     }
 }
 

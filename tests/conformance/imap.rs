@@ -41,6 +41,36 @@ fn imap_keeps_the_order_when_the_first_item_is_done_last<B: Backend>() {
     assert_eq!(results, (0..30).collect::<Vec<_>>());
 }
 
+fn imap_says_how_many_results_there_are_at_least_and_at_most<B: Backend>() {
+    let pool = B::pool(2);
+    let mut results = pool.chunk_size(4).window(8).imap(square, 0..21);
+    for given in 0..21 {
+        let (least, most) = results.size_hint();
+        assert!(least <= 21 - given && most.unwrap() >= 21 - given, "{least} {most:?} after {given}");
+        assert!(least > 0 || given > 0);
+        assert_eq!(results.given(), given);
+        results.next().unwrap().unwrap();
+    }
+    assert!(results.next().is_none());
+    assert_eq!((results.size_hint().0, results.given()), (0, 21));
+    assert_eq!(pool.imap(square, 0..).size_hint().1, None);
+}
+
+fn a_fold_of_imap_sees_what_next_would_give<B: Backend>() {
+    let pool = B::pool(2);
+    let results =
+        |size| pool.chunk_size(size).imap(|x: u64| if x % 10 == 9 { panic!("{x}") } else { x }, 0..100);
+    for size in [1, 7, 100] {
+        let mut begun = results(size);
+        let first = begun.next().unwrap().unwrap();
+        let folded = begun.fold(vec![Some(first)], |mut all, result| {
+            all.push(result.map_err(|error| assert!(error.is_panic())).ok());
+            all
+        });
+        assert_eq!(folded, (0..100).map(|x| (x % 10 != 9).then_some(x)).collect::<Vec<_>>());
+    }
+}
+
 fn imap_over_nothing_gives_nothing<B: Backend>() {
     let pool = B::pool(2);
     assert!(pool.imap(square, []).next().is_none());
@@ -238,6 +268,8 @@ fn imap_of_a_closed_pool_says_so_and_ends<B: Backend>() {
 on_every_backend!(
     imap_keeps_the_order_and_ends,
     imap_keeps_the_order_when_the_first_item_is_done_last,
+    imap_says_how_many_results_there_are_at_least_and_at_most,
+    a_fold_of_imap_sees_what_next_would_give,
     imap_over_nothing_gives_nothing,
     imap_unordered_gives_every_result_once,
     imap_unordered_gives_what_is_there_first,

@@ -20,6 +20,19 @@ fn results_come_in_the_order_of_the_items<B: Executors>() {
     assert_eq!(powers.map(Result::unwrap).collect::<Vec<_>>(), [32, 9]);
 }
 
+fn a_fold_is_what_the_single_results_are<B: Executors>() {
+    let executor = B::executor(2);
+    for limit in [None, Some(Duration::from_secs(3600))] {
+        let view = executor.chunk_size(7);
+        let view = limit.map_or(view.clone(), |limit| view.timeout(limit));
+        let mut results = view.map(|x: u64| x + 1, 0..100);
+        assert_eq!(results.next().unwrap().unwrap(), 1);
+        let (least, most) = results.size_hint();
+        assert!(least <= 99 && most.unwrap() >= 99);
+        assert_eq!(results.fold(0, |sum, result| sum + result.unwrap()), (2..=100).sum::<u64>());
+    }
+}
+
 fn an_item_that_fails_is_an_error_in_its_place<B: Executors>() {
     let executor = B::executor(2);
     let results: Vec<_> = executor.map(|x: u64| 10 / x, [5, 2, 0, 1]).collect();
@@ -85,6 +98,7 @@ fn a_shutdown_right_after_a_map_does_not_hang<B: Executors>() {
 
 on_every_backend!(
     results_come_in_the_order_of_the_items,
+    a_fold_is_what_the_single_results_are,
     an_item_that_fails_is_an_error_in_its_place,
     after_its_time_a_map_gives_an_error_and_ends,
     all_of_a_map_is_run_though_nobody_reads_it,
