@@ -5,6 +5,7 @@
 //! chain.
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use pool_core::{AnyPool, Pool, Result};
@@ -18,24 +19,31 @@ pub(crate) const IDLE: Duration = Duration::from_secs(10);
 pub(crate) struct Place<P: AnyPool> {
     /// Whose it is: set when it is first used.
     pid: OnceLock<u32>,
-    executor: Mutex<Option<Arc<Executor<P>>>>,
+    held: Mutex<Held<P>>,
     /// Of a child that was forked.
     next: OnceLock<Box<Place<P>>>,
 }
 
+struct Held<P: AnyPool> {
+    executor: Option<Arc<Executor<P>>>,
+    /// Threads that see one out which was replaced.
+    replaced: Vec<JoinHandle<()>>,
+}
+
 impl<P: AnyPool> Place<P> {
     pub(crate) const fn new() -> Place<P> {
-        Place { pid: OnceLock::new(), executor: Mutex::new(None), next: OnceLock::new() }
+        let held = Held { executor: None, replaced: Vec::new() };
+        Place { pid: OnceLock::new(), held: Mutex::new(held), next: OnceLock::new() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Arc<Executor<P>>>> {
+    fn lock(&self) -> MutexGuard<'_, Held<P>> {
         let me = std::process::id();
         let mut place = self;
         while *place.pid.get_or_init(|| me) != me {
             place = place.next.get_or_init(|| Box::new(Place::new()));
         }
         // Nothing is half done where an executor's start panics.
-        place.executor.lock().unwrap_or_else(PoisonError::into_inner)
+        place.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -49,8 +57,8 @@ impl<P: AnyPool + Send + Sync + 'static> Place<P> {
         max_workers: Option<usize>,
         make: impl FnOnce() -> Result<Executor<P>>,
     ) -> Result<Arc<Executor<P>>> {
-        let mut place = self.lock();
-        if let Some(executor) = &*place {
+        let mut held = self.lock();
+        if let Some(executor) = &held.executor {
             let resized = match max_workers {
                 Some(workers) if workers != executor.max_workers() => executor.pool().resize(workers),
                 _ => Ok(()),
@@ -60,27 +68,51 @@ impl<P: AnyPool + Send + Sync + 'static> Place<P> {
             }
         }
         let executor = Arc::new(make()?);
-        let old = place.replace(executor.clone());
-        drop(place);
-        if let Some(old) = old {
-            see_out(old);
+        let old = held.executor.replace(executor.clone());
+        held.replaced.retain(|thread| !thread.is_finished());
+        match old.map(see_out) {
+            None => {}
+            Some(Ok(thread)) => held.replaced.push(thread),
+            Some(Err(old)) => {
+                drop(held);
+                drop(old);
+            }
         }
         Ok(executor)
     }
 
-    /// Ends it, when all that was submitted is done.
+    /// Ends it, when all that was submitted is done, to those that were replaced too.
     #[cfg(feature = "process")]
     pub(crate) fn end(&self) {
-        let executor = self.lock().take();
+        let (executor, replaced) = {
+            let mut held = self.lock();
+            (held.executor.take(), std::mem::take(&mut held.replaced))
+        };
         if let Some(executor) = executor {
             executor.shutdown(true, false);
+        }
+        for thread in replaced {
+            // What it drops may be the user's, and end the program.
+            if thread.thread().id() != thread::current().id() {
+                let _ = thread.join();
+            }
         }
     }
 }
 
-/// Drops an executor that was replaced. That waits for its work, and perhaps it is its own task that asked for
-/// another; so not here.
-fn see_out<P: AnyPool + Send + Sync + 'static>(old: Arc<Executor<P>>) {
-    // Where the system gives no thread, it is dropped here.
-    let _ = std::thread::Builder::new().name("pool-replaced".into()).spawn(move || drop(old));
+/// Waits for the work of an executor that was replaced, and drops it. Perhaps it is its own task that asked for
+/// another; so not here, but on a thread. Gives it back where the system gives no thread.
+fn see_out<P: AnyPool + Send + Sync + 'static>(
+    old: Arc<Executor<P>>,
+) -> std::result::Result<JoinHandle<()>, Option<Arc<Executor<P>>>> {
+    let handed = Arc::new(Mutex::new(Some(old)));
+    let take = |handed: &Mutex<Option<_>>| handed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let theirs = handed.clone();
+    let body = move || {
+        if let Some(old) = take(&theirs) {
+            // Others may have it still.
+            old.shutdown(true, false);
+        }
+    };
+    thread::Builder::new().name("pool-replaced".into()).spawn(body).map_err(|_| take(&handed))
 }

@@ -36,9 +36,10 @@ impl Executor<ProcessPool> {
     /// the last one. When it was shut down or is broken, the next call gives another; so does a call in a forked
     /// child. loky's `get_reusable_executor`.
     ///
-    /// It is not dropped. At the normal end of the program all that was submitted is done and its workers leave,
-    /// with the finalizers of priority 0 ([`at_exit`](pool_process::at_exit)). A task that never ends keeps the
-    /// program from ending, unless its worker is [killed](Executor::<ProcessPool>::kill_workers) before.
+    /// It is not dropped. At the normal end of the program all that was submitted is done, to those that it replaced
+    /// too, and its workers leave, with the finalizers of priority 0 ([`at_exit`](pool_process::at_exit)). A task that
+    /// never ends keeps the program from ending, unless its worker is
+    /// [killed](Executor::<ProcessPool>::kill_workers) before.
     ///
     /// ```
     /// use pool_futures::ProcessPoolExecutor;

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use pool::futures::{ProcessPoolExecutor, ThreadPoolExecutor};
-use pool::{AnyPool, ErrorKind, Pool, Process, ProcessPool, StartMethod};
+use pool::{AnyPool, ErrorKind, Pool, Process, ProcessPool, StartMethod, at_exit};
 
 use crate::support::{Gate, Scratch, alone_on_every_backend, alone_on_every_start_method, crew};
 use crate::{Executors, held, mark};
@@ -126,8 +126,37 @@ fn a_program_that_ends_lets_its_processes_finish(method: StartMethod) {
     assert_eq!(scratch.marks("ran").count(), 1);
 }
 
+/// A program: it ends while the executor that it had before has tasks.
+fn ends_after_another((folder, gate): (PathBuf, Gate)) {
+    let scratch = Scratch::at(folder);
+    let executor = ProcessPoolExecutor::global_with(1).unwrap();
+    drop(executor.submit(held, (scratch.marks("begun"), gate)));
+    drop(executor.submit(mark, scratch.marks("ran")));
+    scratch.marks("begun").wait_for(1);
+    executor.shutdown(false, false);
+    drop(executor);
+    ProcessPoolExecutor::global_with(1).unwrap();
+    let ending = scratch.marks("ending");
+    at_exit(Some(1), move || ending.add()).leave_to_exit();
+}
+
+fn a_program_that_ends_waits_for_an_executor_that_was_replaced(method: StartMethod) {
+    let scratch = Scratch::new();
+    let gate = scratch.gate("gate");
+    let program = Process::builder().start_method(method).allow_fork_with_threads(true);
+    let program = program.spawn(ends_after_another, (scratch.path().to_owned(), gate.clone())).unwrap();
+    scratch.marks("ending").wait_for(1);
+    gate.open();
+    program.join().unwrap();
+    assert_eq!(scratch.marks("ran").count(), 1);
+}
+
 mod of_children {
     use super::*;
 
-    alone_on_every_start_method!(a_forked_child_has_its_own, a_program_that_ends_lets_its_processes_finish,);
+    alone_on_every_start_method!(
+        a_forked_child_has_its_own,
+        a_program_that_ends_lets_its_processes_finish,
+        a_program_that_ends_waits_for_an_executor_that_was_replaced,
+    );
 }
