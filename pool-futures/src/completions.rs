@@ -47,6 +47,18 @@ impl Board {
         // No user code runs under it.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// Says that the future of this number has ended.
+    fn write(&self, number: usize) {
+        let enough = {
+            let mut state = self.lock();
+            state.ended.push_back(number);
+            state.ended.len() >= state.needed
+        };
+        if enough {
+            self.event.set();
+        }
+    }
 }
 
 /// Wakes by writing a number on the board.
@@ -57,14 +69,7 @@ struct Mark {
 
 impl Wake for Mark {
     fn wake(self: Arc<Self>) {
-        let enough = {
-            let mut state = self.board.lock();
-            state.ended.push_back(self.number);
-            state.ended.len() >= state.needed
-        };
-        if enough {
-            self.board.event.set();
-        }
+        self.board.write(self.number);
     }
 }
 
@@ -77,10 +82,15 @@ impl<R> Completions<R> {
         // The addresses of the other backends.
         let mut others = HashSet::new();
         let register = |(number, future): (usize, Future<R>)| {
-            let mark = Arc::new(Mark { board: board.clone(), number });
-            let registration = future.handle().event().register(&Waker::from(mark.clone()));
+            let event = future.handle().event();
+            // One that has ended needs no mark.
+            let registration = if event.is_set() {
+                None
+            } else {
+                event.register(&Waker::from(Arc::new(Mark { board: board.clone(), number })))
+            };
             if registration.is_none() {
-                mark.wake();
+                board.write(number);
             }
             let its = future.handle().backend();
             let first = backend.get_or_insert_with(|| its.clone());
@@ -187,8 +197,10 @@ impl<R> Completions<R> {
 
     fn unregister(&mut self) {
         for (future, registration) in self.futures.iter_mut().flatten() {
-            if let Some(registration) = registration.take() {
-                future.handle().event().unregister(registration);
+            let event = future.handle().event();
+            // One that has happened keeps none.
+            if let Some(registration) = registration.take().filter(|_| !event.is_set()) {
+                event.unregister(registration);
             }
         }
     }
