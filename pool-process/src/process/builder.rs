@@ -1,12 +1,14 @@
 //! Configuring and starting a process.
 
 use std::io::Write;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
+use pool_core::work::Request;
 use pool_core::{ContextSlot, Error, ErrorKind, Message, Result, TaskFn, single};
 use pool_ipc::birth::{Birth, Setting};
+use pool_ipc::own::Own;
 use pool_ipc::parcel::{Parcel, Tray};
 use pool_ipc::start_method::{StartMethod, Starter};
 
@@ -90,7 +92,11 @@ impl ProcessBuilder {
     {
         porter::hire();
         let (request, passed) = porter::along(|| single::request(f, arg));
-        let request = request?;
+        Ok(Process::new(self.start(&request?, &passed)?))
+    }
+
+    /// All that does not depend on the function's type: that is compiled for each.
+    fn start(self, request: &Request, passed: &[Own<OwnedFd>]) -> Result<Arc<Life>> {
         let (slot, context) = match &request.context {
             None => (ContextSlot::NONE, &[][..]),
             Some(context) => (ContextSlot::new(0, true), &context.bytes[..]),
@@ -144,7 +150,7 @@ impl ProcessBuilder {
         let life = Arc::new(life);
         note(|| format!("{} has started, pid {}", life.name, life.child.pid()), false);
         own().children.add(life.clone());
-        Ok(Process::new(life))
+        Ok(life)
     }
 
     /// Starts a process that runs `value`.

@@ -152,20 +152,29 @@ impl Link {
         let result = with_scratch(|message| {
             Head { object, method, thread: context::this_thread() }.write(message);
             put(argument, message).map_err(ManagerError::Encode)?;
-            if message.len() as u64 > self.limit {
-                return Err(ManagerError::TooLong(message.len() as u64));
-            }
-            // Only now: the session ends with its last channel, and what cannot be sent must not cost one.
-            let mut channel = self.take()?;
-            channel.send(message).map_err(stopped)?;
-            message.clear();
-            channel.receive(message, usize::MAX).map_err(stopped)?;
-            // What is left of the call is done here, without it.
-            lock(&self.free).push(channel);
-            read(message, name)
+            self.exchange(message)?;
+            let value = read(message, name)?;
+            codec::from_plain_slice(value)
+                .unwrap_or_else(|| codec::decode(value))
+                .map_err(ManagerError::Decode)
         });
         drop(context);
         result
+    }
+
+    /// Sends a call, and has the reply in its place.
+    fn exchange(&self, message: &mut Vec<u8>) -> Result<()> {
+        if message.len() as u64 > self.limit {
+            return Err(ManagerError::TooLong(message.len() as u64));
+        }
+        // Only now: the session ends with its last channel, and what cannot be sent must not cost one.
+        let mut channel = self.take()?;
+        channel.send(message).map_err(stopped)?;
+        message.clear();
+        channel.receive(message, usize::MAX).map_err(stopped)?;
+        // What is left of the call is done here, without it.
+        lock(&self.free).push(channel);
+        Ok(())
     }
 
     /// Asks something of the server itself.
@@ -189,12 +198,11 @@ impl fmt::Debug for Link {
     }
 }
 
-fn read<R: DeserializeOwned + 'static>(reply: &[u8], name: &str) -> Result<R> {
+/// The value in a reply, still encoded.
+fn read<'a>(reply: &'a [u8], name: &str) -> Result<&'a [u8]> {
     let Some((status, value)) = reply.split_first_chunk::<REPLY>() else { return Err(ManagerError::Gone) };
     match u32::from_le_bytes(*status) {
-        VALUE => codec::from_plain_slice(value)
-            .unwrap_or_else(|| codec::decode(value))
-            .map_err(ManagerError::Decode),
+        VALUE => Ok(value),
         FAULT => Err(codec::decode::<Fault>(value).map_err(ManagerError::Decode)?.explain(name)),
         _ => Err(ManagerError::Gone),
     }

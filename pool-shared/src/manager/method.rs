@@ -110,11 +110,16 @@ impl<T: 'static> Methods<T> {
                 encode(&run(object, caller, decode(input)?)?, output)
             }),
         };
-        match self.listed.binary_search_by_key(&method.id, |(id, ..)| *id) {
-            Err(place) => self.listed.insert(place, (method.id, method.name, shim)),
-            Ok(place) => panic!("two methods, `{}` and `{}`, of one hash", self.listed[place].1, method.name),
-        }
+        self.list(method.id, method.name, shim);
         self
+    }
+
+    #[track_caller]
+    fn list(&mut self, id: u32, name: &'static str, shim: Shim<T>) {
+        match self.listed.binary_search_by_key(&id, |(id, ..)| *id) {
+            Err(place) => self.listed.insert(place, (id, name, shim)),
+            Ok(place) => panic!("two methods, `{}` and `{name}`, of one hash", self.listed[place].1),
+        }
     }
 
     pub(crate) fn find(&self, id: u32) -> Option<&Shim<T>> {

@@ -177,15 +177,27 @@ impl Handle {
         match &self.place {
             Place::Linked(link) => self.current(link)?.call(self.object, method, name, argument),
             Place::Here(server) => {
-                let entry = server.registry.find(self.object).ok_or(ManagerError::NoObject)?;
                 let _context = context::serving(server, None);
-                let (mut input, mut output) = (Vec::new(), Vec::new());
-                encode(argument, &mut input).map_err(|fault| fault.explain(name))?;
-                let caller = Caller::local(server, &server.own, &entry);
-                let called = entry.object.call(method, &caller, &input, &mut output);
-                called.and_then(|()| decode(&output)).map_err(|fault| fault.explain(name))
+                let mut input = Vec::new();
+                let called = encode(argument, &mut input)
+                    .and_then(|()| self.call_here(server, method, &input))
+                    .and_then(|output| decode(&output));
+                called.map_err(|fault| fault.explain(name))
             }
         }
+    }
+
+    fn call_here(
+        &self,
+        server: &Arc<Server>,
+        method: u32,
+        input: &[u8],
+    ) -> std::result::Result<Vec<u8>, Fault> {
+        let entry = server.registry.find(self.object).ok_or(Fault::NoObject)?;
+        let caller = Caller::local(server, &server.own, &entry);
+        let mut output = Vec::new();
+        entry.object.call(method, &caller, input, &mut output)?;
+        Ok(output)
     }
 
     fn run<C, R>(&self, function: &'static Marked, argument: &C) -> Result<R>
