@@ -38,6 +38,7 @@ alone!(
     a_fork_server_that_is_killed_is_started_again,
     one_fork_server_serves_all_pools_and_goes_with_the_last,
     a_birth_uses_the_spare_and_one_that_is_killed_costs_nothing,
+    a_spare_that_is_killed_is_reaped_although_nobody_is_born,
     the_programs_default_can_be_each_method_in_turn,
     fork_beside_other_threads_is_refused,
     a_pool_that_was_forked_along_refuses_its_calls,
@@ -147,16 +148,28 @@ fn one_fork_server_serves_all_pools_and_goes_with_the_last() {
     assert_eq!(all_children(), []);
 }
 
+fn spare() -> u32 {
+    let mut spare = None;
+    eventually("there is a spare", || {
+        spare = all_children().into_iter().find(|pid| is_spare(*pid));
+        spare.is_some()
+    });
+    spare.unwrap()
+}
+
+fn a_spare_that_is_killed_is_reaped_although_nobody_is_born() {
+    let pools = [pool_of(StartMethod::ForkServer, 1), pool_of(StartMethod::ForkServer, 1)];
+    pools.iter().for_each(|pool| assert_eq!(crew(pool, 1).len(), 1));
+    let spare = spare();
+    kill(spare, SIGKILL);
+    eventually("it was reaped", || !all_children().contains(&spare));
+    pools.iter().for_each(|pool| assert_eq!(pool.apply(|x: u64| x, 1).unwrap(), 1));
+    drop(pools);
+    assert_eq!(all_children(), []);
+}
+
 fn a_birth_uses_the_spare_and_one_that_is_killed_costs_nothing() {
     let pool = pool_of(StartMethod::ForkServer, 1);
-    let spare = || {
-        let mut spare = None;
-        eventually("there is a spare", || {
-            spare = all_children().into_iter().find(|pid| is_spare(*pid));
-            spare.is_some()
-        });
-        spare.unwrap()
-    };
     let of_worker = |(): ()| std::process::id();
     let die = |(): ()| kill(std::process::id(), SIGKILL);
     crew(&pool, 1);

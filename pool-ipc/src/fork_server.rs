@@ -38,7 +38,7 @@ use crate::life_line::LifeLine;
 use crate::line::{FarEnd, Line};
 use crate::own::{Own, generation};
 use crate::start_method::StartMethod;
-use crate::sys::{born, events, memory, process, socket};
+use crate::sys::{born, core, events, memory, process, socket};
 
 /// A user of the program's fork server, which is there as long as one is.
 #[derive(Debug)]
@@ -121,6 +121,67 @@ impl ForkServer {
         Err(io::Error::other(format!("the fork server or its children end again and again: {why:?}")))
     }
 
+    /// What becomes readable when the server has made the next child.
+    pub fn birth_of_spare(&self) -> Option<Own<OwnedFd>> {
+        let state = self.of_this_process()?;
+        let server = state.server.as_ref().filter(|server| server.ahead.is_some())?;
+        server.socket.as_fd().try_clone_to_owned().ok().map(Own::new)
+    }
+
+    /// What becomes readable when the child ends that waits for its order, if one does.
+    pub fn end_of_spare(&self) -> Option<Own<OwnedFd>> {
+        let pid = self.of_this_process()?.server.as_ref()?.spare()?;
+        process::open_handle(pid).ok().map(Own::new)
+    }
+
+    fn of_this_process(&self) -> Option<MutexGuard<'static, State>> {
+        (self.generation == generation()).then(state)
+    }
+
+    /// Reaps the child that waited for its order, if it has ended: somebody killed it. The next one is made when
+    /// somebody looks ahead again.
+    pub fn bury_spare(&self) {
+        if let Some(mut state) = self.of_this_process()
+            && let Some(server) = &mut state.server
+            && let Some(handle) = server.spare().and_then(|pid| process::open_handle(pid).ok())
+            && process::reap(handle.as_fd()).is_some()
+        {
+            // A server that cannot tell any more is dealt with by the next birth.
+            let _ = server.child();
+        }
+    }
+
+    /// Whether a child waits for its order.
+    pub fn has_spare(&self) -> bool {
+        let state = STATE.try_lock();
+        self.generation == generation()
+            && state.is_ok_and(|state| state.server.as_ref().is_some_and(Server::has_answered))
+    }
+
+    /// Starts the child that waits for its order, on the core of this thread, which is about to sleep. Both its
+    /// threads call [`roam`](crate::roam) once they are there.
+    ///
+    /// # Errors
+    /// There is none, or it has ended; as [`start`](Self::start).
+    pub fn start_spare(&self, birth: &Birth<'_>) -> io::Result<Child> {
+        let none = || io::Error::from(io::ErrorKind::WouldBlock);
+        if self.generation != generation() {
+            return Err(none());
+        }
+        let mut state = STATE.try_lock().map_err(|_| none())?;
+        let server = state.server.as_mut().filter(|server| server.has_answered()).ok_or_else(none)?;
+        let order = birth.order(StartMethod::ForkServer)?;
+        let (pid, line) = server.child()?.ok_or_else(none)?;
+        core::bring(pid);
+        match line.order(&order, birth.descriptors) {
+            Ok(()) => Child::hold(pid, line),
+            Err(error) => {
+                process::abandon(pid);
+                Err(error)
+            }
+        }
+    }
+
     /// Has the server make the next child now, and does not wait for it: to be called when nothing more urgent
     /// wants the cores.
     pub fn look_ahead(&self) {
@@ -200,6 +261,18 @@ impl Server {
         self.born.word().store(0, Relaxed);
         self.ahead = Some(line);
         socket::send(self.socket.as_fd(), &[what], &[far.as_fd()])
+    }
+
+    /// The child that waits for its order, or has ended and was not reaped.
+    fn spare(&self) -> Option<u32> {
+        // ORDERING: the kernel wrote it before the server answered.
+        let pid = self.has_answered().then(|| self.born.word().load(Acquire))?;
+        (pid != 0).then_some(pid)
+    }
+
+    /// What it was asked for ahead is there, or is known not to come.
+    fn has_answered(&self) -> bool {
+        self.ahead.is_some() && events::readable(self.socket.as_fd(), Some(Duration::ZERO))
     }
 
     /// A child, and the line on which it waits for its order. `None`: the server is dead, or as good as.
@@ -302,6 +375,7 @@ fn serve(mut born: Born) {
                     born::exit_now(0);
                 }
                 if request[0] == AHEAD {
+                    core::remember_home();
                     rehearse();
                 }
                 birth::be_born(FarEnd::new(far), || drop(process::rename(&name)));

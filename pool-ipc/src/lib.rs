@@ -79,6 +79,6 @@ pub mod watch;
 #[cfg(not(loom))]
 pub use image::Entry;
 #[cfg(not(loom))]
-pub use sys::core::current_core;
+pub use sys::core::{current_core, roam};
 #[cfg(not(loom))]
 pub use sys::memory::reserve_bytes;

@@ -92,17 +92,17 @@ impl Line {
     pub(crate) fn order(&self, order: &Order, descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
         let near = self.0.as_fd();
         let bytes = order.to_bytes()?;
+        let mut descriptors = descriptors.chunks(socket::MOST_DESCRIPTORS);
         if bytes.len() <= SMALL {
             let message = [&[IN_MESSAGE], &bytes[..]].concat();
-            socket::send(near, &message, &[])?;
+            // All at once, where that can be: a child that waits for it wakes once.
+            socket::send(near, &message, descriptors.next().unwrap_or_default())?;
         } else {
             let mut segment = memory::segment(c"pool-order", bytes.len() as u64)?;
             segment.write_all(&bytes)?;
             socket::send(near, &[IN_SEGMENT], &[segment.as_fd()])?;
         }
-        descriptors
-            .chunks(socket::MOST_DESCRIPTORS)
-            .try_for_each(|some| socket::send(near, &[MORE_DESCRIPTORS], some))
+        descriptors.try_for_each(|some| socket::send(near, &[MORE_DESCRIPTORS], some))
     }
 
     /// Sends a command.
@@ -154,8 +154,12 @@ impl FarEnd {
         if len == 0 {
             return Ok(None);
         }
+        let mut descriptors = Vec::new();
         let order = match message.split_first() {
-            Some((&IN_MESSAGE, bytes)) => Order::from_bytes(bytes),
+            Some((&IN_MESSAGE, bytes)) => {
+                descriptors = attached;
+                Order::from_bytes(bytes)
+            }
             Some((&IN_SEGMENT, _)) => {
                 let segment = attached.into_iter().next().ok_or_else(nonsense)?;
                 let (mut segment, mut bytes) = (File::from(segment), Vec::new());
@@ -166,7 +170,6 @@ impl FarEnd {
             _ => None,
         };
         let order = order.ok_or_else(nonsense)?;
-        let mut descriptors = Vec::new();
         while (descriptors.len() as u64) < order.descriptors {
             let (_, more) = socket::receive(self.0.as_fd(), &mut [0], true)?;
             if more.is_empty() {

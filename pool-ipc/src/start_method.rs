@@ -122,10 +122,24 @@ impl Starter {
         self.method
     }
 
-    /// Does in advance what the next [`start`](Starter::start) need not wait for, and does not wait for it either.
-    pub fn look_ahead(&self) {
-        if let Some(server) = &self.server {
-            server.look_ahead();
+    /// The fork server, where it is what children come from.
+    pub fn fork_server(&self) -> Option<&ForkServer> {
+        self.server.as_ref()
+    }
+
+    /// Whether a child can be started without a fork or an execution, from any thread.
+    pub fn can_start_at_once(&self) -> bool {
+        self.server.as_ref().is_some_and(ForkServer::has_spare)
+    }
+
+    /// Starts a child as [`start`](Starter::start), if that [can be](Starter::can_start_at_once) done at once.
+    ///
+    /// # Errors
+    /// As [`start`](Starter::start); or it would take longer.
+    pub fn start_at_once(&self, birth: &Birth<'_>) -> io::Result<Child> {
+        match &self.server {
+            Some(server) => server.start_spare(birth),
+            None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }
 

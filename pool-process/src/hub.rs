@@ -44,7 +44,7 @@ pub(crate) struct Hub {
     pub(crate) scheduler: Scheduler<Ticket>,
     /// By seat.
     pub(crate) posts: Vec<Option<Post>>,
-    /// Workers that were told to leave, by the scheduler's number for them.
+    /// Workers that have left their seats, by the scheduler's number for them.
     pub(crate) leavers: Vec<(u64, Post)>,
     /// What every worker does first.
     initializer: Option<EncodedInitializer>,
@@ -54,6 +54,8 @@ pub(crate) struct Hub {
     pub(crate) attended: bool,
     /// Seats on which the supervisor is to start a worker.
     pub(crate) births: Vec<SeatId>,
+    /// Births that others have taken on.
+    pub(crate) under_way: usize,
     /// Workers that have ended and were dealt with: what is left of them goes when the next ones are on their way.
     pub(crate) remains: Vec<Post>,
     /// Until when the supervisor sleeps, if nothing wakes it.
@@ -94,6 +96,7 @@ impl Hub {
             news: tells_news.then(Vec::new),
             attended: false,
             births: Vec::new(),
+            under_way: 0,
             remains: Vec::new(),
             planned: None,
             has_spare: false,
@@ -157,6 +160,12 @@ impl Hub {
                     self.leavers.push((number, post));
                 }
             }
+            Action::Release(seat, number) => {
+                // Should it go on all the same, it is killed as any leaver that takes too long.
+                if let Some(post) = self.posts[seat].take() {
+                    self.leavers.push((number, post));
+                }
+            }
             Action::KillLeaver(number) => {
                 if let Some((_, post)) = self.leavers.iter().find(|(leaver, _)| *leaver == number) {
                     post.child.kill();
@@ -194,6 +203,31 @@ impl Hub {
     pub(crate) fn take_in(&mut self, now: &Clock) {
         for seat in 0..self.posts.len() {
             self.take_in_from(seat, now);
+            if self.posts[seat].as_ref().is_some_and(Post::is_ending) {
+                self.ending(seat, now);
+            }
+        }
+    }
+
+    /// A worker ends, and its process has not ended yet: that takes as long as a birth. If it had nothing in hand,
+    /// the next one need not wait. What it had in hand needs to know how it ended.
+    #[cold]
+    fn ending(&mut self, seat: SeatId, now: &Clock) {
+        self.take_in_from(seat, now);
+        let Some(post) = &mut self.posts[seat] else { return };
+        post.forsaken = true;
+        if post.ready && post.lane.in_hand() == 0 {
+            self.read_back(seat);
+            self.handle(Event::Ending(seat), now);
+        }
+    }
+
+    /// The tasks of a worker that is gone are as they were before they were sent.
+    fn read_back(&mut self, seat: SeatId) {
+        let Some(post) = &mut self.posts[seat] else { return };
+        let tickets = self.scheduler.tasks(seat);
+        for (ticket, left) in tickets.iter_mut().zip(post.lane.left_over()) {
+            ticket.input = left.input.ok().map(payload_of);
         }
     }
 
@@ -233,18 +267,16 @@ impl Hub {
 
     /// Whether a visit would find something to do: replies, or requests that are held back.
     pub(crate) fn is_worth_a_visit(&self) -> bool {
-        self.posts.iter().flatten().any(|post| post.lane.has_reply() || post.lane.is_holding_back())
+        let worth = |post: &Post| post.lane.has_reply() || post.lane.is_holding_back() || post.is_ending();
+        self.posts.iter().flatten().any(worth)
     }
 
     /// A worker has ended.
     pub(crate) fn exited(&mut self, seat: SeatId, ended: Ended, now: &Clock) {
         self.take_in_from(seat, now);
-        let Some(mut post) = self.posts[seat].take() else { return };
+        self.read_back(seat);
+        let Some(post) = self.posts[seat].take() else { return };
         let begun = post.lane.in_hand();
-        let tickets = self.scheduler.tasks(seat);
-        for (ticket, left) in tickets.iter_mut().zip(post.lane.left_over()) {
-            ticket.input = left.input.ok().map(payload_of);
-        }
         let exit = exit_of(ended, &post);
         let worker = post.worker();
         let misborn = ended == Ended::Code(MISBORN);
@@ -257,14 +289,15 @@ impl Hub {
         self.dead = None;
     }
 
-    /// A worker that was told to leave has ended.
+    /// A worker that had left its seat has ended.
     pub(crate) fn left(&mut self, number: u64, ended: Ended, now: &Clock) {
         let Some(at) = self.leavers.iter().position(|(leaver, _)| *leaver == number) else { return };
         let (_, post) = self.leavers.swap_remove(at);
         let exit = exit_of(ended, &post);
+        let died = post.forsaken.then(|| by_worker(&exit.to_string(), &post.worker()));
         self.tell(|| News::Ended(post.worker(), exit));
         self.remains.push(post);
-        self.handle(Event::Left(number), now);
+        self.handle(Event::Left { number, died }, now);
     }
 
     /// A worker was started.
@@ -444,11 +477,18 @@ impl Hub {
             (Some(_), None) => true,
             (None, _) => false,
         };
+        // Of one that ends right now the supervisor hears, and plans anew.
+        let sooner = sooner && !self.leavers.iter().any(|(_, post)| post.forsaken);
         if sooner {
             self.planned = next;
         }
         let spare = std::mem::take(&mut self.has_spare);
-        sooner || spare || !self.births.is_empty() || self.scheduler.is_over()
+        sooner || spare || !self.births.is_empty() || self.is_over()
+    }
+
+    /// Nothing is left, and nothing is on its way.
+    pub(crate) fn is_over(&self) -> bool {
+        self.scheduler.is_over() && self.under_way == 0
     }
 
     pub(crate) fn has_spare_memory(&self) -> bool {

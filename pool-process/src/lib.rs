@@ -12,6 +12,7 @@
 
 #![forbid(unsafe_code)]
 
+mod births;
 mod clock;
 mod finalize;
 mod fork_map;

@@ -32,6 +32,8 @@ pub(crate) struct Post {
     pub(crate) initializing: bool,
     /// How often something was sent along over the line.
     sent_along: u64,
+    /// Its end was seen before its process had ended.
+    pub(crate) forsaken: bool,
     /// Something was sent, taken in or taken back since the worker was last asked to tell.
     pub(crate) changed: bool,
 }
@@ -47,6 +49,8 @@ pub(crate) struct Means<'a> {
     pub(crate) bell: &'a Bell,
     pub(crate) starter: &'a Starter,
     pub(crate) setting: &'a Setting,
+    /// It is to be there at once, or not at all.
+    pub(crate) at_once: bool,
 }
 
 impl Outfit {
@@ -85,7 +89,10 @@ impl Post {
             setting: means.setting,
             outlives_starter: false,
         };
-        let child = means.starter.start(&birth_of_it)?;
+        let child = match means.at_once {
+            false => means.starter.start(&birth_of_it)?,
+            true => means.starter.start_at_once(&birth_of_it)?,
+        };
         kit.follow(&name, child.pid());
         Ok(Post {
             lane,
@@ -96,12 +103,19 @@ impl Post {
             contexts: Contexts::default(),
             initializing: false,
             sent_along: 0,
+            forsaken: false,
             changed: true,
         })
     }
 
     pub(crate) fn worker(&self) -> Worker {
         Worker { name: self.name.clone(), pid: Some(self.child.pid()) }
+    }
+
+    /// Whether it is seen now that the worker ends, with something in its lane.
+    #[inline]
+    pub(crate) fn is_ending(&self) -> bool {
+        self.lane.outstanding() > 0 && !self.forsaken && self.lane.is_forsaken()
     }
 
     /// Puts a task into the lane, with its context if the worker does not have it.

@@ -12,12 +12,13 @@
 //! | Waiting      | none could be started; tried again later                | `Tick`                              |
 //! | Initializing | a process that has to run the initializer; has no task  | `Initialized`, `Kill`, `Exited`     |
 //! | Starting     | a process that is not ready yet; it may have tasks      | `Ready`, `Kill`, `Exited`           |
-//! | Up           | a worker                                                | `Dismiss`, `Kill`, `Exited`         |
+//! | Up           | a worker                                                | `Dismiss`, `Release`, `Kill`, `Exited` |
 //! | Dying        | killed                                                  | `Exited`                            |
 //!
 //! A worker that is told to leave (`Dismiss`) has nothing to do, and gives up its seat at once: from then
 //! on it is a *leaver*, known by a number, and another can be started in its place while it runs its exit
-//! handlers.
+//! handlers. So does one of which it is seen that it dies with nothing in hand (`Release`): the system needs a
+//! while to end it.
 //!
 //! **Phases.** Running → Closing → Terminating, never back. A pool in any phase can be broken besides.
 //!
@@ -91,8 +92,10 @@ pub(crate) enum Event {
     /// The worker process ended (`how`), and every reply of it that anybody listens to was told before. It
     /// had begun the `begun` oldest requests left.
     Exited { seat: SeatId, begun: usize, misborn: bool, how: String },
-    /// A leaver ended.
-    Left(u64),
+    /// The worker is about to end, with nothing in hand. What is in its lane is to be sent anew.
+    Ending(SeatId),
+    /// A leaver ended; `died`: otherwise than by being told to, and how.
+    Left { number: u64, died: Option<String> },
     /// The newest `count` tasks of a lane came back; `kept` are in it still.
     TakenBack { seat: SeatId, kept: usize, count: usize },
     /// A task could not be put into its lane, which has `kept`.
@@ -126,6 +129,8 @@ pub(crate) enum Action<T> {
     Kill(SeatId),
     /// Tell it to leave. It has left its seat and is the leaver of this number.
     Dismiss(SeatId, u64),
+    /// It ends, and has left its seat: it is the leaver of this number.
+    Release(SeatId, u64),
     /// Kill a leaver.
     KillLeaver(u64),
     /// End this task with an error.
@@ -170,7 +175,7 @@ pub(crate) struct Scheduler<T> {
     queue: VecDeque<T>,
     /// Seats that can work and have nothing to do, the one that worked last on top: it is still warm.
     idle: Vec<SeatId>,
-    /// Workers that were told to leave: number, and when.
+    /// Workers that have left their seats and have not ended: number, and since when.
     leavers: Vec<(u64, Instant)>,
     next_leaver: u64,
     phase: Phase,
@@ -237,19 +242,21 @@ impl<T: Ticket> Scheduler<T> {
             Event::Exited { seat, begun, misborn, how } => {
                 self.exited(seat, begun, misborn, &how, now, actions);
             }
-            Event::Left(number) => {
+            Event::Ending(seat) => self.ending(seat, now, actions),
+            Event::Left { number, died } => {
                 self.leavers.retain(|(leaver, _)| *leaver != number);
+                if let Some(how) = died {
+                    self.count_death(now, &how, actions);
+                }
                 self.staff(actions);
             }
             Event::TakenBack { seat, kept, count } => {
                 self.take_back(seat, kept, count, now, actions);
                 self.cancel_queue(actions);
+                // What came back may want workers that were not needed before. Some of it may go back to where it
+                // was, until they are there.
+                self.staff(actions);
                 self.dispatch(now, actions);
-                // What came back may want workers that were not needed before. A pool that is closing has sent
-                // those away that it does not need.
-                if self.phase == Phase::Running {
-                    self.staff(actions);
-                }
             }
             Event::Forgotten { seat, in_hand: true } => self.kill(seat, Some(Why::Cancelled), actions),
             Event::Forgotten { seat, in_hand: false } => actions.push_back(Action::TakeBack(seat)),
@@ -264,7 +271,9 @@ impl<T: Ticket> Scheduler<T> {
                 self.phase = self.phase.max(Phase::Closing);
                 self.cancelling = true;
                 self.cancel_queue(actions);
-                actions.extend((0..self.seats.len()).map(Action::TakeBack));
+                // Elsewhere are no tasks: an initializer may be in the lane, or what has ended for the pool.
+                let seats = (0..self.seats.len()).filter(|id| !self.seats[*id].tasks.is_empty());
+                actions.extend(seats.map(Action::TakeBack));
                 self.dismiss_idle(now, actions);
             }
             Event::Terminate => self.terminate(actions),

@@ -15,6 +15,7 @@ use pool_ipc::own;
 use pool_ipc::patience::Patience;
 use pool_ipc::watch::Watch;
 
+use crate::births::Births;
 use crate::clock::Clock;
 use crate::hooks::Hooks;
 use crate::hub::{Hub, News};
@@ -39,6 +40,8 @@ pub(crate) struct Shared {
     pub(crate) followers: Mutex<Vec<Thread>>,
     pub(crate) listening: Listening,
     pub(crate) watch: Watch,
+    /// Taken before the hub's lock, or without waiting.
+    pub(crate) births: Mutex<Option<Births>>,
     pub(crate) callbacks: Arc<Callbacks>,
     /// Set when the supervisor has seen the last worker out.
     pub(crate) gone: Event,
@@ -51,6 +54,16 @@ thread_local! {
     /// An empty vector with room, for the hub while this thread delivers what was in the hub's: so that taking in
     /// replies needs no allocation.
     static OUTCOMES: Cell<Vec<(Task, End)>> = const { Cell::new(Vec::new()) };
+}
+
+/// Where those are from whom a reply may come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Whereabouts {
+    /// One was last seen on this thread's core.
+    Here,
+    Elsewhere,
+    /// There is none yet. Who is on its way may need this core.
+    Nowhere,
 }
 
 impl Shared {
@@ -75,6 +88,7 @@ impl Shared {
             followers: Mutex::default(),
             listening: Listening::new(),
             watch: Watch::new()?,
+            births: Mutex::new(None),
             callbacks: Arc::new(Callbacks::new(own::running_program_code)),
             gone: Event::new(),
             supervisor: Mutex::new(None),
@@ -151,22 +165,37 @@ impl Shared {
     pub(crate) fn take_in_what_is_there(&self) -> bool {
         match self.hub.try_lock() {
             Ok(hub) if hub.is_worth_a_visit() => {
-                self.visit_in(hub, false, |hub, now| hub.take_in(now));
+                let due = self.visit_in(hub, false, |hub, now| {
+                    hub.take_in(now);
+                    if hub.births.is_empty() || self.ready_births().is_none() {
+                        return None;
+                    }
+                    hub.under_way += 1;
+                    hub.births.pop()
+                });
+                if let Some(seat) = due {
+                    self.start_at_once(seat);
+                }
                 true
             }
             _ => false,
         }
     }
 
-    /// Whether a worker that has something to do was last seen on this thread's core.
-    pub(crate) fn shares_a_core(&self) -> bool {
-        let Some(core) = pool_ipc::current_core() else { return false };
-        self.hub.try_lock().is_ok_and(|hub| {
-            hub.posts
-                .iter()
-                .flatten()
-                .any(|post| post.lane.outstanding() > 0 && post.lane.their_core() == core)
-        })
+    /// Where the workers are that have something to do.
+    pub(crate) fn whereabouts(&self) -> Whereabouts {
+        let core = pool_ipc::current_core();
+        let Ok(hub) = self.hub.try_lock() else { return Whereabouts::Elsewhere };
+        let mut seen = Whereabouts::Nowhere;
+        for post in hub.posts.iter().flatten().filter(|post| post.lane.outstanding() > 0) {
+            if core == Some(post.lane.their_core()) {
+                return Whereabouts::Here;
+            }
+            if post.ready || post.lane.is_ready() {
+                seen = Whereabouts::Elsewhere;
+            }
+        }
+        seen
     }
 
     /// After `gone`: leaves nothing running.

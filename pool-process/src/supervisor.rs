@@ -9,17 +9,17 @@ use std::io;
 use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::sync::mpsc::Sender;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pool_ipc::child::Ended;
-use pool_ipc::limits;
 use pool_ipc::start_method::Starter;
 
+use crate::births::{Births, EXIT, SPARE};
 use crate::hub::{Hub, TRIM_AFTER};
-use crate::logs::{Kit, note};
-use crate::post::{Means, Outfit, Post};
+use crate::logs::note;
+use crate::post::{Outfit, Post};
 use crate::scheduler::{Event, SeatId};
-use crate::shared::Shared;
+use crate::shared::{Shared, lock};
 
 /// Supervises until the pool is over. The outfits are those of the first workers; `started` is told once
 /// they are there, or why not.
@@ -29,16 +29,24 @@ pub(crate) fn supervise(
     outfits: impl Iterator<Item = io::Result<Outfit>>,
     started: &Sender<io::Result<()>>,
 ) {
-    let mut supervisor = Supervisor { shared, starter, births: 0, look_ahead: false };
+    let mut supervisor = Supervisor { shared, look_ahead: false };
+    *lock(&shared.births) = Some(Births::new(starter));
     let mut seats = outfits.enumerate();
-    let first: io::Result<()> = seats.try_for_each(|(seat, outfit)| supervisor.fill(seat, outfit?));
+    let first: io::Result<()> = seats.try_for_each(|(seat, outfit)| shared.start_first(seat, outfit?));
     if first.is_err() {
         shared.visit(|hub, now| hub.handle(Event::Terminate, now));
     }
     let _ = started.send(first);
     let (mut ready, mut remains) = (Vec::new(), Vec::new());
-    while !shared.visit(|hub, _| hub.scheduler.is_over()) {
-        let timeout = shared.visit(|hub, now| hub.plan(now.read()));
+    while !shared.visit(|hub, _| hub.is_over()) {
+        let pending = !remains.is_empty() || supervisor.look_ahead;
+        let (mut timeout, starting) =
+            shared.visit(|hub, now| (hub.plan(now.read()), hub.scheduler.is_starting()));
+        // A worker on its way to a task, and who waits for its result, should not have to wait for what is pending.
+        let calm = pending && !starting;
+        if calm {
+            timeout = Some(timeout.map_or(QUIET, |timeout| timeout.min(QUIET)));
+        }
         let start = Instant::now();
         shared.watch.wait(timeout, &mut ready);
         for token in &ready {
@@ -54,68 +62,36 @@ pub(crate) fn supervise(
             remains.append(&mut hub.remains);
             std::mem::take(&mut hub.births)
         });
-        for seat in births {
-            if let Err(error) = Outfit::make().and_then(|outfit| supervisor.fill(seat, outfit)) {
-                let text = format!("no worker can be started: {}", limits::explain(error));
-                shared.visit(|hub, now| hub.handle(Event::BirthFailed(seat, text), now));
-            }
-        }
-        // A worker on its way to a task should not have to wait for this.
-        let pending = !remains.is_empty() || supervisor.look_ahead;
-        if pending && (remains.len() > MOST_REMAINS || !shared.visit(|hub, _| hub.scheduler.is_starting())) {
+        births.into_iter().for_each(|seat| shared.start_next(seat));
+        let quiet = calm && ready.is_empty();
+        if quiet || remains.len() > MOST_REMAINS {
             remains.clear();
-            if std::mem::take(&mut supervisor.look_ahead) {
-                supervisor.starter.look_ahead();
-            }
+        }
+        if quiet
+            && std::mem::take(&mut supervisor.look_ahead)
+            && let Some(births) = &mut *lock(&shared.births)
+        {
+            births.look_ahead(&shared.watch);
         }
     }
+    drop(remains);
     // With it may go the fork server.
-    drop((supervisor, remains));
+    *lock(&shared.births) = None;
     shared.gone.set();
 }
 
 /// So many workers that have ended are kept for a quieter time.
 const MOST_REMAINS: usize = 4;
+/// A time in which nothing happens that the supervisor is told of is quiet after so long.
+const QUIET: Duration = Duration::from_micros(500);
 
 struct Supervisor<'a> {
     shared: &'a Arc<Shared>,
-    starter: Starter,
-    births: u64,
-    /// A worker has become ready since the starter last looked ahead.
+    /// A worker has become ready since somebody last looked ahead.
     look_ahead: bool,
 }
 
-/// What in [`Supervisor::look_after`]'s token is ready.
-const EXIT: u64 = 0;
-const ALARM: u64 = 1;
-
 impl Supervisor<'_> {
-    /// Starts a worker on a seat.
-    fn fill(&mut self, seat: SeatId, outfit: Outfit) -> io::Result<()> {
-        self.births += 1;
-        let name = format!("{}-worker-{}", self.shared.name, seat + 1);
-        let kit = Kit::make(self.shared.forward_logs)?;
-        let setting = self.shared.surroundings.of(seat);
-        let means = Means { bell: &self.shared.bell, starter: &self.starter, setting: &setting };
-        let post = Post::fill(name, seat, self.births, &means, outfit, kit)?;
-        let (name, pid) = (post.name.clone(), post.child.pid());
-        let watch = &self.shared.watch;
-        let watched = watch.add(post.child.as_fd(), self.births << 1 | EXIT);
-        if let Err(error) = watched.and_then(|()| watch.add(post.lane.alarm(), self.births << 1 | ALARM)) {
-            post.child.kill();
-            // It was killed: it ends, and this thread is the one that reaps it.
-            while post.child.reap().is_none() {
-                std::thread::yield_now();
-            }
-            return Err(error);
-        }
-        self.shared.visit(|hub, now| {
-            hub.born(seat, post, now);
-        });
-        note(|| format!("{name} has started, pid {pid}"), false);
-        Ok(())
-    }
-
     /// Reaps a worker that has ended.
     fn see_out(&self, post: &Post) -> Option<Ended> {
         let ended = post.child.reap()?;
@@ -125,6 +101,12 @@ impl Supervisor<'_> {
     }
 
     fn look_after(&mut self, token: u64) {
+        if token == SPARE {
+            if let Some(births) = &mut *lock(&self.shared.births) {
+                births.heed_spare(&self.shared.watch);
+            }
+            return;
+        }
         let (birth, what) = (token >> 1, token & 1);
         if what == EXIT {
             let mut seen_out = None;

@@ -18,7 +18,7 @@ use pool_ipc::bell::Bell;
 use pool_ipc::patience::Patience;
 
 use crate::listening::Listener;
-use crate::shared::{Shared, lock};
+use crate::shared::{Shared, Whereabouts, lock};
 
 impl Shared {
     /// Waits for `event`, until `deadline`; returns whether it is set.
@@ -54,7 +54,12 @@ impl Shared {
     fn lead(&self, event: &Event, deadline: Option<Instant>, patience: &mut Patience) -> bool {
         self.listening.set(Listener::Awake);
         while !event.is_set() && !is_over(deadline) {
-            if patience.spin(self.shares_a_core(), || event.is_set() || self.take_in_what_is_there()) {
+            let looked = || event.is_set() || self.take_in_what_is_there();
+            let spun = match self.whereabouts() {
+                Whereabouts::Nowhere => false,
+                here => patience.spin(here == Whereabouts::Here, looked),
+            };
+            if spun {
                 continue;
             }
             let count = self.bell.count();

@@ -39,9 +39,12 @@ pub(crate) fn live(mut born: Born) {
         let ready = lane.ready()?;
         let luggage = luggage.clone();
         thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(move || {
+            pool_ipc::roam();
             if let Err(error) = lane.report_stack_overflow() {
                 eprintln!("pool: stack overflows will not be reported: {error}");
             }
+            // Without it this worker's end is seen a moment later.
+            let _ = lane.report_end();
             loop {
                 lane.serve(&luggage);
             }
@@ -49,7 +52,12 @@ pub(crate) fn live(mut born: Born) {
         Ok(ready)
     });
     match started {
-        Ok(ready) => ready.tell(),
+        Ok(ready) => {
+            // A task that is there already need not wait for the pool to hear of it.
+            thread::yield_now();
+            pool_ipc::roam();
+            ready.tell();
+        }
         Err(error) => born.refuse(&error.to_string()),
     }
     loop {

@@ -30,6 +30,7 @@ use std::os::fd::OwnedFd;
 use crate::own::Own;
 use crate::protocol::{Line, PoolWords, WorkerWords};
 use crate::sync::AtomicU32;
+use crate::sys::life::Life;
 
 pub use crate::protocol::Tell;
 pub use luggage::Luggage;
@@ -104,6 +105,8 @@ struct WorkerHead {
     state: Line<AtomicU32>,
     /// 1 when the task's stack overflowed.
     overflow: Line<AtomicU32>,
+    /// Of the thread that answers requests.
+    life: Line<Life>,
     slots: [Slot; CAPACITY],
 }
 

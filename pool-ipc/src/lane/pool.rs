@@ -418,6 +418,14 @@ impl PoolLane {
         unsafe { (*self.replies.head().cast::<WorkerHead>()).state.0.load(Acquire) == READY }
     }
 
+    /// Whether the thread that answers is ending, or has ended: it takes on nothing more. The process may not have
+    /// ended yet; and if not, a process that wrote this itself may go on.
+    #[inline]
+    pub fn is_forsaken(&self) -> bool {
+        // SAFETY: as in `theirs`.
+        unsafe { (*self.replies.head().cast::<WorkerHead>()).life.0.is_over() }
+    }
+
     /// Whether the worker noted that a task's stack overflowed.
     pub fn stack_overflowed(&self) -> bool {
         // SAFETY: as in `theirs`.

@@ -121,6 +121,15 @@ impl WorkerLane {
         born::report_stack_overflow(&self.outbox.head.overflow.0)
     }
 
+    /// Has the pool see that this thread ends, as soon as it does.
+    ///
+    /// # Errors
+    /// The system has no means for it. Then the pool sees the end of the process, a moment later.
+    pub fn report_end(&self) -> io::Result<()> {
+        // SAFETY: the head is mapped for writing, for ever, and this is the only thread that answers.
+        unsafe { self.outbox.head.life.0.begin() }
+    }
+
     /// What says that this worker is ready: to be used once, from any thread.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! | module    | verbs |
 //! |-----------|-------|
 //! | `futex`   | `wait`, `wake`, and both for the low half of a word, `add_and_wake`, `set_and_wake`: sleep on shared memory while it has a value |
+//! | `life`    | `begin`, `is_over`: a word that tells of a thread's end before its process has ended |
 //! | `memory`  | `segment`, `freeze`, `is_fixed`, `is_unwritable`, `mark`, `is_marked`, `open_of`, `read_only`, `allocated`, `give_back`, `reserve_bytes`, `growing`, `sealed` |
 //! | `process` | `spawn_self`, `fork`, `fork_sibling`, `signal`, `reap`, `open_handle`: children, held so that ids are never confused; `started`, `exists`: whether somebody still runs |
 //! | `image`   | `main_image`, `later_constructors`: where the program's code lies |

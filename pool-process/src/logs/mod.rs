@@ -16,8 +16,8 @@ mod off;
 mod on;
 
 #[cfg(not(feature = "log"))]
-pub(crate) use off::{Kit, install, note};
+pub(crate) use off::{Kit, install, note, notes};
 #[cfg(feature = "log")]
-pub(crate) use on::{Kit, install, note};
+pub(crate) use on::{Kit, install, note, notes};
 #[cfg(feature = "log")]
 pub use on::{RecordOrigin, log_to_stderr, record_origin};

@@ -25,4 +25,8 @@ pub(crate) fn install(_: &str, _: &mut Vec<OwnedFd>, _: usize) -> Result<(), Str
     Ok(())
 }
 
+pub(crate) fn notes() -> bool {
+    false
+}
+
 pub(crate) fn note(_: impl FnOnce() -> String, _: bool) {}

@@ -106,6 +106,11 @@ impl Source for RecordOrigin {
     }
 }
 
+/// Whether the program hears of births.
+pub(crate) fn notes() -> bool {
+    Level::Debug <= log::max_level()
+}
+
 /// The library's own records. Threads of the library make them, so the program's logger may not end those: its
 /// panic has been reported.
 pub(crate) fn note(text: impl FnOnce() -> String, is_warning: bool) {

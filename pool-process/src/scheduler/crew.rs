@@ -109,6 +109,13 @@ impl<T: Ticket> Scheduler<T> {
         self.dispatch(now, actions);
     }
 
+    /// In a pool that is closing: there is nothing for a worker that is free, and there will be nothing. What waits
+    /// behind another task may be taken from there for it.
+    #[inline]
+    pub(super) fn needs_no_more(&self) -> bool {
+        self.phase == Phase::Closing && self.queue.is_empty() && !self.any_behind()
+    }
+
     /// Whether its worker is to leave as soon as it has nothing to do.
     pub(super) fn is_retiring(&self, id: SeatId) -> bool {
         self.seats[id].spent || id >= self.size
@@ -120,19 +127,41 @@ impl<T: Ticket> Scheduler<T> {
         if self.seats[id].state != State::Up {
             return;
         }
+        let number = self.vacate(id, now);
+        actions.push_back(Action::Dismiss(id, number));
+        self.staff(actions);
+    }
+
+    /// The worker of this seat is a leaver from now on, of this number.
+    fn vacate(&mut self, id: SeatId, now: &Clock) -> u64 {
         self.seats[id].state = State::Vacant;
         let number = self.next_leaver;
         self.next_leaver += 1;
         self.leavers.push((number, now.read()));
         self.restless = true;
-        actions.push_back(Action::Dismiss(id, number));
+        number
+    }
+
+    /// A worker is about to end, of itself, and has nothing in hand.
+    pub(super) fn ending(&mut self, id: SeatId, now: &Clock, actions: &mut VecDeque<Action<T>>) {
+        if self.seats[id].state != State::Up {
+            return;
+        }
+        self.idle.retain(|idle| *idle != id);
+        while let Some(task) = self.seats[id].tasks.pop_back() {
+            self.queue.push_front(task);
+        }
+        let number = self.vacate(id, now);
+        actions.push_back(Action::Release(id, number));
+        self.cancel_queue(actions);
         self.staff(actions);
+        self.dispatch(now, actions);
     }
 
     /// In a pool that is closing, whoever has nothing to do and can be told so leaves.
     #[inline]
     pub(super) fn dismiss_idle(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
-        if self.phase == Phase::Closing && self.queue.is_empty() {
+        if self.needs_no_more() {
             for id in self.idle.clone() {
                 if self.seats[id].state == State::Up {
                     self.leave(id, now, actions);
@@ -219,7 +248,7 @@ impl<T: Ticket> Scheduler<T> {
         self.dispatch(now, actions);
     }
 
-    fn count_death(&mut self, now: &Clock, how: &str, actions: &mut VecDeque<Action<T>>) {
+    pub(super) fn count_death(&mut self, now: &Clock, how: &str, actions: &mut VecDeque<Action<T>>) {
         let Some((most, period)) = self.policy.restart_limit else { return };
         let recent = |at: &std::time::Instant| now.read().saturating_duration_since(*at) < period;
         self.deaths.push_back(now.read());

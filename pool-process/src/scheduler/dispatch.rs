@@ -78,7 +78,8 @@ impl<T: Ticket> Scheduler<T> {
             seat.since = now.read();
             seat.timed = true;
         }
-        let again = panicked && task.retries_panics() && task.wanted() && task.try_again();
+        let may = panicked && task.retries_panics() && !self.cancelling;
+        let again = may && task.wanted() && task.try_again();
         let ended = if again {
             self.queue.push_front(task);
             None

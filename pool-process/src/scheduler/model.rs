@@ -75,6 +75,8 @@ struct Simulation {
     births: VecDeque<SeatId>,
     workers: Vec<Option<Worker>>,
     leavers: BTreeSet<u64>,
+    /// Those of them that were not told to leave.
+    dying: BTreeSet<u64>,
     fates: BTreeMap<usize, Fate>,
     actions: VecDeque<Action<Job>>,
     /// The next task to be sent cannot be.
@@ -83,6 +85,8 @@ struct Simulation {
     size: u64,
     /// Everything has to have ended.
     over: bool,
+    /// What had not begun has ended, and nothing begins any more.
+    cancelled: bool,
 }
 
 impl Simulation {
@@ -96,11 +100,13 @@ impl Simulation {
             births: (0..workers).collect(),
             workers: (0..workers).map(|_| None).collect(),
             leavers: BTreeSet::new(),
+            dying: BTreeSet::new(),
             fates: BTreeMap::new(),
             actions: VecDeque::new(),
             refuse: false,
             size: 0,
             over: false,
+            cancelled: false,
         }
     }
 
@@ -164,6 +170,12 @@ impl Simulation {
                 assert!(worker.ready && worker.lane.is_empty() && !worker.initializing && !worker.killed);
                 assert!(self.leavers.insert(number), "a number of its own");
             }
+            Action::Release(seat, number) => {
+                let worker = self.workers[seat].take().expect("somebody to release");
+                assert!(worker.killed && !worker.begun);
+                assert!(self.leavers.insert(number), "a number of its own");
+                self.dying.insert(number);
+            }
             Action::KillLeaver(number) => assert!(self.leavers.contains(&number)),
             Action::Fail(job, _) => self.end(&job),
         }
@@ -215,6 +227,18 @@ impl Simulation {
         }
     }
 
+    fn cancel_queued(&mut self) {
+        self.tell(Event::CancelQueued);
+        self.cancelled = true;
+        let mut in_hand = BTreeSet::new();
+        for (seat, worker) in self.workers.iter().enumerate() {
+            let begun = worker.as_ref().map_or(0, |worker| usize::from(worker.begun) + worker.unheard);
+            in_hand.extend(self.scheduler.tasks(seat).iter().take(begun).map(|job| job.number));
+        }
+        let ended = |(number, fate): (&usize, &Fate)| fate.ends == 1 || in_hand.contains(number);
+        assert!(self.fates.iter().all(ended), "what had not begun has ended: {:?}", self.fates);
+    }
+
     fn birth(&mut self, succeeds: bool) -> bool {
         let Some(seat) = self.births.pop_front() else { return false };
         if succeeds {
@@ -245,6 +269,10 @@ impl Simulation {
             if let (true, false, Some(number)) = (worker.begun, worker.initializing, worker.lane.front()) {
                 worker.ran += 1;
                 assert!(self.policy.max_tasks.is_none_or(|most| worker.ran <= most.get()), "exact");
+                assert!(
+                    worker.killed || !self.cancelled,
+                    "nothing begins once what had not begun was cancelled"
+                );
                 let fate = self.fates.get_mut(number).expect("a task that was given");
                 assert!(!busy.contains(number), "task {number} is run by two at once");
                 fate.runs += 1;
@@ -323,8 +351,22 @@ impl Simulation {
 
     fn leaver_ends(&mut self) -> bool {
         let Some(number) = self.leavers.pop_first() else { return false };
-        self.tell(Event::Left(number));
+        let died = self.dying.remove(&number).then(|| "signal 9".to_owned());
+        self.tell(Event::Left { number, died });
+        self.over |= self.scheduler.broken.is_some();
         true
+    }
+
+    /// It is seen that a worker dies, before its process has ended.
+    fn is_ending(&mut self, seat: SeatId) -> bool {
+        match &mut self.workers[seat] {
+            Some(worker) if worker.ready && !worker.begun && !worker.initializing && worker.unheard == 0 => {
+                worker.killed = true;
+                self.tell(Event::Ending(seat));
+                true
+            }
+            _ => false,
+        }
     }
 
     /// From here on all goes well: every process does what it has to. Ends when nothing happens any more.
@@ -367,7 +409,8 @@ impl Simulation {
             12..=14 => drop(self.greet(seat)),
             15..=24 => drop(self.step(seat, true)),
             25 => drop(self.step(seat, which < 128)),
-            26..=27 => drop(self.exit(seat, which > 250)),
+            26 => drop(self.exit(seat, which > 250)),
+            27 => drop(self.is_ending(seat)),
             28 => drop(self.leaver_ends()),
             29..=31 => self.pass(Duration::from_micros(u64::from(which) * 20)),
             32 => self.pass(Duration::from_millis(u64::from(which) * 40)),
@@ -382,6 +425,7 @@ impl Simulation {
             }
             37 => self.size = u64::from(which),
             38 if which > 230 => self.tell(Event::Close),
+            38 if which < 10 => self.cancel_queued(),
             39 if which > 240 => {
                 self.over = true;
                 self.tell(Event::Terminate);

@@ -35,6 +35,10 @@ fn died(seat: SeatId, begun: usize) -> Event {
     Event::Exited { seat, begun, misborn: false, how: "signal 9".into() }
 }
 
+fn left(number: u64) -> Event {
+    Event::Left { number, died: None }
+}
+
 /// A scheduler and what it asks for, at times that the test chooses.
 struct Bench {
     scheduler: Scheduler<Job>,
@@ -187,7 +191,7 @@ fn closing_lets_the_work_be_done_and_then_dismisses() {
     assert_eq!(bench.reply(busy), (Some(job(1)), vec![Dismiss(busy, 1)]));
     for leaver in 0..2 {
         assert!(!bench.scheduler.is_over());
-        assert_eq!(bench.tell(Event::Left(leaver)), []);
+        assert_eq!(bench.tell(left(leaver)), []);
     }
     assert!(bench.scheduler.is_over());
 }
@@ -294,7 +298,7 @@ fn a_worker_that_did_its_number_of_tasks_gives_up_its_seat_at_once() {
     assert_eq!(bench.submit(3), [], "its last one is in its lane");
     assert_eq!(bench.reply(0), (Some(job(2)), vec![Dismiss(0, 0), Spawn(0)]));
     assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
-    assert_eq!(bench.tell(Event::Left(0)), []);
+    assert_eq!(bench.tell(left(0)), []);
 }
 
 #[test]
@@ -305,7 +309,7 @@ fn leavers_that_take_their_time_are_not_outnumbered() {
     bench.fill(0);
     bench.submit(2);
     assert_eq!(bench.reply(0), (Some(job(2)), vec![Dismiss(0, 1)]));
-    assert_eq!(bench.tell(Event::Left(0)), [Spawn(0)]);
+    assert_eq!(bench.tell(left(0)), [Spawn(0)]);
     bench.now = Duration::from_secs(5);
     assert_eq!(bench.tell(Event::Tick), [KillLeaver(1)]);
 }
@@ -371,8 +375,8 @@ fn idle_workers_leave_and_come_back_on_demand() {
     assert_eq!(bench.scheduler.next_tick(), Some(bench.start + limit));
     bench.now = limit;
     assert_eq!(bench.tell(Event::Tick), [Dismiss(0, 0), Dismiss(1, 1)]);
-    bench.tell(Event::Left(0));
-    bench.tell(Event::Left(1));
+    bench.tell(left(0));
+    bench.tell(left(1));
     assert_eq!(bench.scheduler.next_tick(), None);
     assert_eq!(bench.submit(1), [Spawn(0)], "one is enough for one task");
     assert_eq!(bench.submit(2), [Spawn(1)]);
@@ -396,7 +400,7 @@ fn a_smaller_pool_sends_idle_workers_away_at_once_and_busy_ones_after_their_task
         assert_eq!(actions, [Dismiss(seat, leaver)]);
     }
     assert_eq!(bench.tell(Event::Resize(2)), [], "too many are still on their way out");
-    assert_eq!(bench.tell(Event::Left(0)), [Spawn(0), Spawn(1)]);
+    assert_eq!(bench.tell(left(0)), [Spawn(0), Spawn(1)]);
 }
 
 #[test]
@@ -452,4 +456,83 @@ fn cancelling_what_is_queued_ends_what_has_not_begun_and_no_more() {
     let refused = bench.submit(4);
     assert_eq!(refused, [Fail(job(4), Why::Closed)]);
     assert_eq!(bench.reply(0).0, Some(job(2)));
+}
+
+#[test]
+fn nothing_is_cancelled_where_everything_has_ended() {
+    let mut bench = Bench::new(1);
+    bench.submit(1);
+    assert_eq!(bench.tell(Event::Terminate), [Fail(job(1), Why::Terminated), Kill(0)]);
+    assert_eq!(bench.tell(Event::CancelQueued), []);
+}
+
+#[test]
+fn an_initializer_is_not_cancelled_with_what_is_queued() {
+    let mut bench = Bench::empty(Policy { initializes: true, ..Policy::default() }, 1);
+    bench.submit(1);
+    assert_eq!(bench.tell(Event::Born(0)), [Initialize(0)]);
+    assert_eq!(bench.tell(Event::CancelQueued), [Fail(job(1), Why::Cancelled)]);
+}
+
+/// A pool of two that is closing, with a task behind another on the first seat.
+fn closing_with_a_task_behind_another(policy: Policy) -> Bench {
+    let mut bench = Bench::with(policy, 1);
+    bench.submit(1);
+    bench.reply(0);
+    assert_eq!(bench.submit(2), [Send(0)]);
+    assert_eq!(bench.submit(3), [Send(0)]);
+    bench.scheduler.resize(2, &Clock::at(bench.start), &mut VecDeque::new());
+    bench
+}
+
+#[test]
+fn a_pool_that_closes_keeps_who_is_free_for_what_waits_behind_a_long_task() {
+    let mut bench = closing_with_a_task_behind_another(Policy::default());
+    bench.fill(1);
+    assert_eq!(bench.tell(Event::Close), []);
+    bench.now += Duration::from_millis(20);
+    assert_eq!(bench.tell(Event::Tick), [TakeBack(0)]);
+    assert_eq!(bench.tell(Event::TakenBack { seat: 0, kept: 1, count: 1 }), [Send(1)]);
+    assert_eq!(bench.reply(1), (Some(job(3)), vec![Dismiss(1, 0)]));
+    assert_eq!(bench.reply(0), (Some(job(2)), vec![Dismiss(0, 1)]));
+}
+
+#[test]
+fn a_pool_that_closes_starts_a_worker_for_what_waits_behind_a_long_task() {
+    let mut bench = closing_with_a_task_behind_another(Policy::default());
+    assert_eq!(bench.tell(Event::BirthFailed(1, "no memory".into())), []);
+    assert_eq!(bench.tell(Event::Close), []);
+    bench.now += Duration::from_secs(2);
+    assert_eq!(bench.tell(Event::Tick), [TakeBack(0)]);
+    // Until it is there, the task can as well be where it was.
+    assert_eq!(bench.tell(Event::TakenBack { seat: 0, kept: 1, count: 1 }), [Spawn(1), Send(0)]);
+    bench.fill(1);
+    bench.now += Duration::from_millis(20);
+    assert_eq!(bench.tell(Event::Tick), [TakeBack(0)]);
+    assert_eq!(bench.tell(Event::TakenBack { seat: 0, kept: 1, count: 1 }), [Send(1)]);
+}
+
+#[test]
+fn a_worker_that_ends_with_nothing_in_hand_gives_up_its_seat_at_once() {
+    let limit = Some((0, Duration::from_secs(1)));
+    let mut bench = Bench::with(Policy { restart_limit: limit, ..Policy::default() }, 1);
+    assert_eq!(bench.submit(1), [Send(0)]);
+    assert_eq!(bench.tell(Event::Ending(0)), [Release(0, 0), Spawn(0)]);
+    assert_eq!(bench.tell(Event::Born(0)), [Send(0)]);
+    assert_eq!(bench.tell(Event::Ready(0)), []);
+    // It is counted once it has ended.
+    let actions = bench.tell(Event::Left { number: 0, died: Some("signal 9".into()) });
+    assert!(
+        matches!(&actions[..], [Fail(_, Why::Broken(why)), Kill(0)] if why.contains("signal 9")),
+        "{actions:?}"
+    );
+}
+
+#[test]
+fn nothing_is_tried_again_after_what_was_queued_is_cancelled() {
+    let mut bench = Bench::new(1);
+    let task = Job { panics: true, retries: 1, ..job(1) };
+    bench.submit_job(task.clone());
+    assert_eq!(bench.tell(Event::CancelQueued), [TakeBack(0)]);
+    assert_eq!(bench.reply_as(0, true, None), (Some(task), vec![Dismiss(0, 0)]));
 }

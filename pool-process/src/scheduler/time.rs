@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::seat::{Seat, State};
-use super::{Action, Phase, Scheduler, SeatId, Ticket, Why};
+use super::{Action, Scheduler, SeatId, Ticket, Why};
 use crate::clock::Clock;
 
 /// A worker that was told to leave, and whose exit handlers take longer than this, is killed.
@@ -30,7 +30,7 @@ impl<T: Ticket> Scheduler<T> {
     /// What a seat waits for, and how long it may.
     fn limits(&self, id: SeatId) -> impl Iterator<Item = (Limit, Duration)> {
         let seat = &self.seats[id];
-        let useless = self.phase == Phase::Closing && self.queue.is_empty() || self.is_retiring(id);
+        let useless = self.needs_no_more() || self.is_retiring(id);
         let idle = seat.tasks.is_empty();
         let found = match seat.state {
             State::Vacant | State::Coming | State::Dying => [None, None],

@@ -1,5 +1,7 @@
 //! Which core this thread is on, and leaving it.
 
+use std::sync::Mutex;
+
 /// The core that this thread runs on now; `None` where the system does not say.
 pub fn current_core() -> Option<u16> {
     // SAFETY: no preconditions.
@@ -39,5 +41,48 @@ pub(crate) fn leave_core(core: u16) -> bool {
         let moved = libc::sched_setaffinity(0, size, &others) == 0;
         libc::sched_setaffinity(0, size, &all);
         moved
+    }
+}
+
+/// Where this process may run, while it has been [brought](bring) to one core.
+static HOME: Mutex<Option<libc::cpu_set_t>> = Mutex::new(None);
+
+/// Remembers where this process, which has one thread, may run: it is going to be brought to some core.
+pub(crate) fn remember_home() {
+    // SAFETY: as in `allowed_cores`.
+    let home = unsafe {
+        let mut home: libc::cpu_set_t = std::mem::zeroed();
+        let known = libc::sched_getaffinity(0, size_of::<libc::cpu_set_t>(), &mut home) == 0;
+        known.then_some(home)
+    };
+    *HOME.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = home;
+}
+
+/// It runs where it was told to, and has no other home.
+pub(crate) fn forget_home() {
+    *HOME.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
+}
+
+/// Has a child that sleeps wake on this thread's core: for a thread that is about to sleep itself. Its threads
+/// [roam](roam) again when they are there.
+pub(crate) fn bring(pid: u32) {
+    let Some(core) = current_core() else { return };
+    let size = size_of::<libc::cpu_set_t>();
+    // SAFETY: as in `leave_core`; CPU_SET is given a core inside the set. If it fails, the child wakes elsewhere.
+    unsafe {
+        let mut here: libc::cpu_set_t = std::mem::zeroed();
+        if usize::from(core) < 8 * size {
+            libc::CPU_SET(usize::from(core), &mut here);
+            libc::sched_setaffinity(pid as libc::pid_t, size, &here);
+        }
+    }
+}
+
+/// Lets this thread run wherever its process may.
+pub fn roam() {
+    let home = *HOME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(home) = home {
+        // SAFETY: the set was filled by the kernel.
+        unsafe { libc::sched_setaffinity(0, size_of::<libc::cpu_set_t>(), &home) };
     }
 }

@@ -6,6 +6,7 @@ pub(crate) mod events;
 pub(crate) mod exit;
 pub(crate) mod futex;
 pub(crate) mod image;
+pub(crate) mod life;
 pub(crate) mod limits;
 pub(crate) mod memory;
 pub(crate) mod named_socket;

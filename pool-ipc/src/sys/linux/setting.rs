@@ -38,6 +38,7 @@ pub(crate) fn apply(setting: &Setting) -> io::Result<()> {
     }
     if let Some(cores) = cores {
         run_on(cores).map_err(|error| because(format!("it cannot run on the cores {cores:?}"), error))?;
+        super::core::forget_home();
     }
     if let Some(memory) = memory {
         let limit = libc::rlimit { rlim_cur: *memory, rlim_max: *memory };
