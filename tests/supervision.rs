@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use pool::{ErrorKind, Exit, Pool, ProcessPool, ProcessPoolBuilder, Worker};
-use support::{Census, Marks, SIGKILL, Scratch, children, crew, eventually, guarded, is_alive, kill};
+use support::{Census, Gate, Marks, SIGKILL, Scratch, children, crew, eventually, guarded, is_alive, kill};
 
 /// A function of a start method from one of none: that is the program's default then, and what is left behind is
 /// counted.
@@ -47,6 +47,9 @@ by_every_start_method!(
     deaths_by_the_pools_own_hand_are_not_counted,
     a_pool_without_a_limit_withstands_many_deaths,
     idle_workers_leave_and_come_back,
+    closing_a_pool_whose_workers_come_and_go_does_what_was_submitted,
+    what_waits_behind_a_long_task_in_a_closing_pool_is_done_by_others,
+    an_initializer_is_not_cancelled_with_what_is_queued,
     an_idle_pool_does_nothing,
     hooks_hear_of_every_worker,
     hooks_that_panic_harm_nobody,
@@ -337,6 +340,59 @@ fn idle_workers_leave_and_come_back() {
         assert_eq!(pool.apply(|x: u64| x, x).unwrap(), x, "whatever the moment");
     }
     eventually("all had left", || children().is_empty());
+}
+
+fn closing_a_pool_whose_workers_come_and_go_does_what_was_submitted() {
+    for round in 0..20 {
+        let pool = builder(3).idle_timeout(Duration::from_millis(1)).build().unwrap();
+        if round % 2 == 0 {
+            eventually("all had left", || children().is_empty());
+        }
+        let handle = pool.chunk_size(1).map_async(|x: u64| x + 1, 0..50);
+        pool.close();
+        assert_eq!(handle.get().unwrap(), (1..51).collect::<Vec<u64>>());
+        pool.join().unwrap();
+    }
+}
+
+fn what_waits_behind_a_long_task_in_a_closing_pool_is_done_by_others() {
+    for idle_timeout in [None, Some(Duration::from_millis(1))] {
+        let scratch = Scratch::new();
+        let (begun, gate) = (scratch.marks("begun"), scratch.gate("gate"));
+        let pool = match idle_timeout {
+            Some(after) => builder(2).idle_timeout(after).build().unwrap(),
+            None => builder(2).build().unwrap(),
+        };
+        // Short tasks: from now on lanes are filled.
+        pool.chunk_size(1).map(|x: u64| x, 0..200).unwrap();
+        let wait = |(begun, gate): (Marks, Gate)| {
+            begun.add();
+            gate.wait();
+        };
+        let long = pool.apply_async(wait, (begun.clone(), gate.clone()));
+        let short: Vec<_> = (0..50).map(|x: u64| pool.apply_async(|x: u64| x, x)).collect();
+        pool.close();
+        begun.wait_for(1);
+        for (x, handle) in short.into_iter().enumerate() {
+            assert_eq!(handle.get().unwrap(), x as u64);
+        }
+        assert!(!long.ready());
+        gate.open();
+        long.get().unwrap();
+        pool.join().unwrap();
+    }
+}
+
+fn an_initializer_is_not_cancelled_with_what_is_queued() {
+    let pool = builder(1).initializer(|_: u64| (), 1).build().unwrap();
+    let handle = pool.apply_async(pid, 1);
+    // Most likely before the initializer has begun.
+    pool.terminate_workers();
+    match handle.get() {
+        Ok(worker) => assert_ne!(worker, std::process::id()),
+        Err(error) => assert!(error.is_cancelled() || error.is_worker_died() || error.is_broken(), "{error}"),
+    }
+    pool.join().unwrap();
 }
 
 /// Neither with idle workers nor when they have left does the pool wake up to look.

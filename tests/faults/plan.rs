@@ -78,8 +78,11 @@ pub(crate) fn cell(stage: Stage, fault: Fault, method: StartMethod) -> Cell {
         (Stage::WorkerStart, _) if fault.is_of_data() => {
             Absent("no value of the user's is encoded or decoded before a worker is up")
         }
+        // A fork runs no constructor. Handlers of pthread_atfork(3) run in it, but not under the fork server, and beside
+        // threads they may do next to nothing, least of all panic, exit or allocate. What can happen to such a worker
+        // is that somebody kills it: `start_methods.rs` kills the fork server's spare, `deaths.rs` workers at any moment.
         (Stage::WorkerStart, _) if method != StartMethod::Spawn => {
-            Absent("nothing of the program runs in a forked worker before its first task")
+            Absent("no constructor of the program runs in a forked worker")
         }
         // It is let go on. One that is not is killed after a minute, which `scheduler/tests.rs` does not wait.
         (Stage::WorkerStart, Fault::Stop) => Late,

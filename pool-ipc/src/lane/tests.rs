@@ -223,3 +223,22 @@ fn a_worker_cannot_write_a_request() {
     let (_lane, ends) = PoolLane::create().unwrap();
     assert!(Segment::map(File::from(ends.requests.into_inner()), size_of::<PoolHead>(), true).is_err());
 }
+
+#[test]
+fn the_end_of_the_thread_that_answers_is_seen() {
+    let (lane, ends) = PoolLane::create().unwrap();
+    let (told, tell) = mpsc::channel();
+    let (leave, stay) = mpsc::channel::<()>();
+    let worker = thread::spawn(move || {
+        let [requests, replies, alarm] = [ends.requests, ends.replies, ends.alarm].map(Own::into_inner);
+        let worker = WorkerLane::attach(requests, replies, alarm, Bell::create().unwrap()).unwrap();
+        worker.report_end().unwrap();
+        told.send(()).unwrap();
+        assert!(stay.recv().is_err());
+    });
+    tell.recv().unwrap();
+    assert!(!lane.is_forsaken());
+    drop(leave);
+    worker.join().unwrap();
+    assert!(lane.is_forsaken());
+}
