@@ -310,6 +310,8 @@ where
         }
         start += len;
     }
+    // What is left of a vector's memory is nothing, and keeps it from becoming the result's without a copy.
+    drop(source);
     gather.seal();
     Ok(())
 }
