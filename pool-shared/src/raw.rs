@@ -84,12 +84,14 @@ impl<'a> RawLock<'a> {
     /// Takes the lock; `None`: not before `end`.
     #[inline]
     pub(crate) fn acquire_until(&self, end: Option<Instant>) -> Option<Acquired> {
-        let me = this_thread();
+        self.acquire_free().or_else(|| self.contend(this_thread(), end))
+    }
+
+    /// Takes the lock if it is free and nobody waits for it.
+    #[inline]
+    pub(crate) fn acquire_free(&self) -> Option<Acquired> {
         // ORDERING: Acquire: what was written under the lock; pairs with the releases in `release`.
-        match self.word.compare_exchange(0, me, Acquire, Relaxed) {
-            Ok(_) => Some(self.mark()),
-            Err(_) => self.contend(me, end),
-        }
+        self.word.compare_exchange(0, this_thread(), Acquire, Relaxed).ok().map(|_| self.mark())
     }
 
     /// Takes the lock, until what this gives is dropped. For what is whole again whoever dies with the lock.

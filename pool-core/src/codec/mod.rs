@@ -50,7 +50,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use described::Described;
 pub use error::{CodecError, CodecErrorKind};
-pub(crate) use number::number;
+pub use number::{is_number, number};
 pub use plain::{
     Plain, PlainBuf, from_plain, from_plain_slice, into_plain, is_plain, make_room_by, with_plain,
 };

@@ -3,15 +3,40 @@
 //! No code of the user's runs while a number is encoded, nothing goes along with it, and it fits into a word or two. So
 //! whoever sends one needs no buffer and nothing that catches panics, which would take longer than the rest.
 
-use std::any::Any;
+use std::any::{Any, TypeId};
 
 /// The encoding of a number: its bytes, and how many they are.
 type Bytes = ([u8; 16], usize);
 
-/// The encoding of `value`, the same as [`encode`](super::encode) gives; `None` if it is no number. Folds to a
-/// constant `None` or a copy.
+/// Calls a macro with every such number. Not `usize` and `isize`, whose encoding is not always as wide as they are.
+macro_rules! with_numbers {
+    ($callback:ident) => {
+        $callback!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64)
+    };
+}
+
+/// Whether a `T` is a number that [`number`] gives the encoding of. Folds to a constant.
 #[inline(always)]
-pub(crate) fn number<T: 'static>(value: &T) -> Option<Bytes> {
+pub fn is_number<T: 'static>() -> bool {
+    let id = TypeId::of::<T>();
+    macro_rules! any_of {
+        ($($number:ty),*) => { $(id == TypeId::of::<$number>())||* };
+    }
+    with_numbers!(any_of)
+}
+
+/// The encoding of `value`, the same as [`encode`](super::encode) gives: its bytes with zeros behind them, and how many
+/// they are. `None` if it is no number of fixed width. Folds to a constant `None` or a copy.
+///
+/// ```
+/// use pool_core::codec;
+///
+/// let (bytes, len) = codec::number(&258_u16).unwrap();
+/// assert_eq!(bytes[..len], [2, 1]);
+/// assert!(codec::is_number::<u16>() && !codec::is_number::<(u16, u16)>());
+/// ```
+#[inline(always)]
+pub fn number<T: 'static>(value: &T) -> Option<Bytes> {
     let value: &dyn Any = value;
     macro_rules! try_each {
         ($($number:ty),*) => {
@@ -20,8 +45,7 @@ pub(crate) fn number<T: 'static>(value: &T) -> Option<Bytes> {
             })*
         };
     }
-    // Not `usize` and `isize`, whose encoding is not always as wide as they are.
-    try_each!(u8, u16, u32, u64, u128, i8, i16, i32, i64, i128, f32, f64);
+    with_numbers!(try_each);
     None
 }
 

@@ -1,75 +1,54 @@
 //! A queue of bytes: what all queues are made of.
 
-use std::cell::{Cell, RefCell};
-use std::hint;
 use std::io;
-use std::sync::atomic::{AtomicU32, Ordering::*};
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::{Duration, Instant};
 
-use pool_ipc::current_core;
-use pool_ipc::patience::Patience;
 use pool_ipc::shared::{Block, add_and_wake, set_and_wake, wait, wake};
 
-use super::ledger::{self, Ledger};
+use super::ledger::Ledger;
+use super::pace;
 use super::ring::{self, Ring, Rings};
 use super::until::Until;
+use super::words::{self, MOST, Side, Words};
 #[cfg(feature = "connection")]
 use crate::connection::wait::sealed::Sleeper;
 use crate::crossing::Kind;
-use crate::ends::{CLOSED, END_WORDS, End, Mark, Newest, ONE, items_between};
+use crate::ends::{CLOSED, End, Found, Mark, ONE, Small, items_between};
 use crate::raw::{Acquired, RawLock};
 
-/// The object's words: which ring is in use; the most items, 0: as many as there may be.
-const RING: usize = 0;
-const BOUND: usize = 1;
-/// Where the ends are. In the block each line is one of the processor's.
-const TAIL: usize = 16;
-const HEAD: usize = TAIL + END_WORDS;
-/// Where they are over, and who has taken what begins.
-const LEDGER: usize = HEAD + END_WORDS;
-/// The rings begin at a page, behind the block's own head.
-const PAGE: usize = 4096;
-
-/// Of a joinable queue: how often everything was done; 1: somebody sleeps on that.
-const DONE: usize = 2;
-const JOINS: usize = 3;
-
-/// No queue has more items.
-const MOST: u32 = 1 << 30;
 /// How often a sleeper looks after somebody who holds the other end's lock.
 const LOOK: Duration = Duration::from_millis(2);
 
 /// How often who joins looks after those who have taken items.
 const LOOK_AFTER_TAKERS: Duration = Duration::from_millis(16);
 
-thread_local! {
-    static PATIENCE: RefCell<Patience> = const { RefCell::new(Patience::new()) };
-    static LULL: Cell<Lull> = const { Cell::new(Lull { looks: 0, waits: 0 }) };
-}
-
-/// Two that follow each other closely spend their time with passing cache lines back and forth. So in a rush the
-/// consumer stays behind a little: when an item has come it lets some more come.
-#[derive(Clone, Copy)]
-struct Lull {
-    /// For how many looks.
-    looks: u32,
-    /// How often it waited for an item, to try now and then whether there is a rush.
-    waits: u32,
-}
-
-/// A microsecond or two.
-const LONGEST_LULL: u32 = 64;
-const FIRST_LULL: u32 = 24;
-/// A lull is tried once in so many waits.
-const LULLS: u32 = 64;
-/// How many items have come in a lull that is worth it.
-const RUSH: usize = 3;
-
 #[derive(Debug, Clone)]
 pub(crate) struct Core {
     block: Block,
     rings: Rings,
     has_ledger: bool,
+}
+
+/// An item to put.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Item<'a> {
+    bytes: &'a [u8],
+    /// The same, if it is small.
+    small: Small,
+}
+
+impl<'a> Item<'a> {
+    #[inline]
+    pub(super) fn new(bytes: &'a [u8]) -> Item<'a> {
+        Item { bytes, small: Small::of(bytes) }
+    }
+
+    /// An item whose length is known when this is compiled: the first `len` of these bytes.
+    #[inline(always)]
+    pub(super) fn number(bytes: &'a [u8; 16], len: usize) -> Item<'a> {
+        Item { bytes: &bytes[..len], small: Small::of_number(bytes, len) }
+    }
 }
 
 /// Why nothing was put or got.
@@ -99,17 +78,15 @@ impl From<io::Error> for Fault {
 impl Core {
     /// A new queue of at most `bound` items, if any, which together take at most about `bytes`, if it is said.
     pub(super) fn create(kind: Kind, bound: Option<usize>, bytes: Option<u64>) -> io::Result<Core> {
-        let (block, rings) = Rings::create(kind as u32, base(kind), bytes)?;
-        let bound = bound.map_or(0, |bound| bound.clamp(1, MOST as usize) as u32);
-        // ORDERING: written before it is passed on.
-        block.words()[BOUND].store(bound, Relaxed);
+        let (block, rings) = Rings::create(kind as u32, words::base(kind), bytes)?;
+        Words::of(&block).set_bound(bound);
         Ok(Core { block, rings, has_ledger: kind == Kind::JoinableQueue })
     }
 
     /// The queue in this block.
     pub(super) fn of(kind: Kind, block: Block) -> io::Result<Core> {
         let invalid = || io::Error::new(io::ErrorKind::InvalidData, "not the memory of a queue");
-        let rings = Rings::of(&block, base(kind)).ok_or_else(invalid)?;
+        let rings = Rings::of(&block, words::base(kind)).ok_or_else(invalid)?;
         // One that nobody can write is none either.
         block.write(0, &[])?;
         Ok(Core { block, rings, has_ledger: kind == Kind::JoinableQueue })
@@ -119,71 +96,73 @@ impl Core {
         &self.block
     }
 
-    pub(super) fn put(&self, bytes: &[u8], until: Until) -> Result<(), Fault> {
+    pub(super) fn put(&self, item: Item<'_>, until: Until) -> Result<(), Fault> {
         let too_large =
             || io::Error::new(io::ErrorKind::FileTooLarge, "an item that is larger than any queue");
-        let units = ring::units_of(bytes.len()).filter(|units| *units <= self.rings.largest());
+        let units = ring::units_of(item.bytes.len()).filter(|units| *units <= self.rings.largest());
         let units = units.ok_or_else(too_large)?;
+        let words = self.words();
+        let lock = words.lock(Side::Tail);
         loop {
-            let lock = self.tail_lock();
             self.heed(Side::Tail, until.acquire(lock).ok_or(Fault::Time)?);
-            let full = match self.put_locked(bytes, units, until) {
-                Ok(Put::Done(then)) => {
-                    lock.release();
-                    if then.is_some_and(|then| self.tail().left_sleeper(then)) {
-                        wake(self.tail().count_word(), u32::MAX);
+            let put = self.put_locked(words, item, units, until);
+            lock.release();
+            match put? {
+                Put::Done(then) => {
+                    if then.is_some_and(|then| words.tail().left_sleeper(then)) {
+                        wake(words.tail().count_word(), u32::MAX);
                     }
                     return Ok(());
                 }
-                Ok(Put::Full(seen)) => seen,
-                Err(fault) => {
-                    lock.release();
-                    return Err(fault);
+                Put::Full(full) => {
+                    self.sleep(Side::Tail, until, || (words.head().count() == full).then_some(full))?;
                 }
-            };
-            lock.release();
-            self.sleep(Side::Tail, until, || (self.head().count() == full).then_some(full))?;
+            }
         }
     }
 
-    fn put_locked(&self, bytes: &[u8], units: u32, until: Until) -> Result<Put, Fault> {
-        let tail = self.tail();
+    #[inline]
+    fn put_locked(&self, words: Words<'_>, item: Item<'_>, units: u32, until: Until) -> Result<Put, Fault> {
+        let tail = words.tail();
         let now = tail.own();
         if now.is_closed() {
             return Err(Fault::Closed);
         }
-        let ring = match self.room(tail, now, units, until)? {
-            Ok(ring) => ring,
-            Err(full) => return Ok(Put::Full(full)),
-        };
-        ring.write(&self.block, now.position, bytes)?;
-        let newest = Newest::of(bytes);
-        Ok(Put::Done(advance(tail, now, || tail.stage_newest(now, now.position.wrapping_add(units), newest))))
+        let bound = words.bound().unwrap_or(MOST);
+        let mut ring = self.ring(words)?;
+        let seen = tail.hint();
+        if now.items_since(seen) >= bound || !has_room(ring, seen, now, units) {
+            ring = match self.room(now, bound, ring, units, until)? {
+                Ok(ring) => ring,
+                Err(full) => return Ok(Put::Full(full)),
+            };
+        }
+        ring.write(&self.block, now.position, item.bytes, item.small)?;
+        let next = now.next(now.position.wrapping_add(units));
+        Ok(Put::Done(advance(tail, now, next, || tail.stage_newest(next, item.small))))
     }
 
-    /// The ring with room for an item of so many units; or the head's count, on whose change there may be some.
-    fn room(&self, tail: End<'_>, now: Mark, units: u32, until: Until) -> Result<Result<Ring, u32>, Fault> {
-        // ORDERING: never changes.
-        let bound = match self.block.words()[BOUND].load(Relaxed) {
-            0 => MOST,
-            bound => bound,
-        };
-        let ring = self.ring()?;
-        let has_room = |ring: Ring, head: Mark| {
-            let used = now.position.wrapping_sub(head.position);
-            u64::from(used) + u64::from(units) <= u64::from(ring.units())
-        };
-        let mut head = tail.hint();
-        if now.items_since(head) < bound && has_room(ring, head) {
-            return Ok(Ok(ring));
-        }
-        head = match self.head().read() {
+    /// The ring with room for an item of so many units; or the head's count, on whose change there may be some. For when
+    /// there is none as far as the tail knows.
+    #[cold]
+    fn room(
+        &self,
+        now: Mark,
+        bound: u32,
+        ring: Ring,
+        units: u32,
+        until: Until,
+    ) -> Result<Result<Ring, u32>, Fault> {
+        let tail = self.tail();
+        let head = match self.head().read() {
             Some(head) => head,
-            None => return Ok(Err(head.count)),
+            // It has moved on from what was seen before.
+            None => return Ok(Err(tail.hint().count)),
         };
         if head.is_closed() {
             // Somebody died who was closing it.
             set_and_wake(tail.count_word(), CLOSED);
+            tail.find_own();
             return Err(Fault::Closed);
         }
         if now.position.wrapping_sub(head.position) > ring.units() {
@@ -193,7 +172,7 @@ impl Core {
         if now.items_since(head) >= bound {
             return Ok(Err(head.count));
         }
-        if has_room(ring, head) { Ok(Ok(ring)) } else { self.grow(now, ring, units, until) }
+        if has_room(ring, head, now, units) { Ok(Ok(ring)) } else { self.grow(now, ring, units, until) }
     }
 
     /// Moves to a larger ring, as `room`.
@@ -242,40 +221,42 @@ impl Core {
     /// For who holds both locks.
     fn move_to(&self, number: u32) {
         // ORDERING: read under one of the locks.
-        self.block.words()[RING].store(number, Relaxed);
+        self.words().ring().store(number, Relaxed);
         // Also that which somebody gave up who died here.
         self.rings.give_back_others(&self.block, number);
     }
 
-    /// Appends the item at the head to `bytes`.
-    pub(super) fn get(&self, bytes: &mut Vec<u8>, until: Until) -> Result<(), Fault> {
-        let (head, tail, lock) = (self.head(), self.tail(), self.head_lock());
+    /// Takes the item at the head: gives it if it is small, or else appends it to `bytes`.
+    pub(super) fn get(&self, bytes: &mut Vec<u8>, until: Until) -> Result<Option<Found>, Fault> {
+        let words = self.words();
+        let (head, tail, lock) = (words.head(), words.tail(), words.lock(Side::Head));
         loop {
             // Without the lock this is a guess, but one that saves taking it in vain. The tail's line is left alone while
             // there are items that were seen before.
             if head.hint().count == head.count() && nothing(head, tail).is_some() {
                 self.sleep(Side::Head, until, || nothing(head, tail))?;
-                self.lull();
+                pace::lull(|| self.len());
             }
             self.heed(Side::Head, until.acquire(lock).ok_or(Fault::Time)?);
-            let got = self.get_locked(bytes);
+            let got = self.get_locked(words, bytes);
             lock.release();
-            if let Some(Got { then, is_burst_over }) = got? {
-                if then.is_some_and(|then| self.head().left_sleeper(then)) {
-                    wake(self.head().count_word(), u32::MAX);
+            if let Some(Got { item, then, is_burst_over }) = got? {
+                if then.is_some_and(|then| head.left_sleeper(then)) {
+                    wake(head.count_word(), u32::MAX);
                 }
                 if is_burst_over {
                     self.shrink();
                 }
-                return Ok(());
+                return Ok(item);
             }
             // Somebody else was quicker.
             self.sleep(Side::Head, until, || nothing(head, tail))?;
         }
     }
 
-    fn get_locked(&self, bytes: &mut Vec<u8>) -> Result<Option<Got>, Fault> {
-        let (head, tail) = (self.head(), self.tail());
+    #[inline]
+    fn get_locked(&self, words: Words<'_>, bytes: &mut Vec<u8>) -> Result<Option<Got>, Fault> {
+        let (head, tail) = (words.head(), words.tail());
         let now = head.own();
         let mut seen = head.hint();
         if seen.items_since(now) == 0 {
@@ -284,42 +265,29 @@ impl Core {
         }
         let newest = match seen.items_since(now) {
             0 if seen.is_closed() => return Err(Fault::Closed),
+            // Or else `get` would see an item, and this not, over and over.
+            0 if head.count() != now.count => return Err(nonsense()),
             0 => return Ok(None),
             // Who waited for it finds it beside the count.
             1 => tail.read_newest(seen.count),
             2..=MOST => None,
             _ => return Err(nonsense()),
         };
-        let units = match newest {
-            Some((item, len)) => {
-                bytes.extend_from_slice(&item[..len]);
-                ring::units_of(len).unwrap_or(1)
-            }
-            None => self.ring()?.read(&self.block, now.position, bytes)?,
+        let (item, units) = match newest {
+            Some(item) => (Some(item), ring::units_of(item.bytes().len()).unwrap_or(1)),
+            None => self.ring(words)?.read(&self.block, now.position, bytes)?,
         };
         let ledger = self.ledger();
-        let place = ledger.map(|ledger| ledger.taking(now.count.wrapping_add(ONE)));
-        let then = advance(head, now, || head.stage(now, now.position.wrapping_add(units)));
+        let next = now.next(now.position.wrapping_add(units));
+        let place = ledger.map(|ledger| ledger.taking(next.count));
+        let then = advance(head, now, next, || head.stage(next));
         if let (Some(ledger), Some(place)) = (ledger, place) {
             ledger.taken(place);
         }
         // ORDERING: read under the lock.
-        let is_large = self.block.words()[RING].load(Relaxed) > ring::KEPT;
-        let is_burst_over = is_large && items_between(now.count.wrapping_add(ONE), tail.count()) == 0;
-        Ok(Some(Got { then, is_burst_over }))
-    }
-
-    fn lull(&self) {
-        let Lull { looks, waits } = LULL.get();
-        let waits = waits.wrapping_add(1);
-        let looks = if looks == 0 && waits.is_multiple_of(LULLS) { FIRST_LULL } else { looks };
-        (0..looks).for_each(|_| hint::spin_loop());
-        let looks = match looks {
-            0 => 0,
-            looks if self.len() >= RUSH => (looks * 2).min(LONGEST_LULL),
-            looks => looks / 2,
-        };
-        LULL.set(Lull { looks, waits });
+        let is_large = words.ring().load(Relaxed) > ring::KEPT;
+        let is_burst_over = is_large && items_between(next.count, tail.count()) == 0;
+        Ok(Some(Got { item, then, is_burst_over }))
     }
 
     /// Sleeps until the other end's count is not `stays` any more: somebody of the end `side` has nothing to do.
@@ -330,10 +298,9 @@ impl Core {
                 None => Ok(()),
             };
         }
-        let other = self.end(side.other());
-        let (core, others) = (current_core().map_or(0, |core| u32::from(core) + 1), other.core());
+        let (core, others) = (pace::core_now(), self.words().end(side.other()).core());
         let same_core = core != 0 && core == others;
-        PATIENCE.with_borrow_mut(|patience| {
+        pace::with_patience(|patience| {
             if core != 0 && others != 0 && !same_core {
                 patience.seen_elsewhere();
             }
@@ -355,11 +322,10 @@ impl Core {
 
     /// Sleeps while the count of the end `side` is `seen`, at most for `left`. Returns early for any reason or none.
     fn doze(&self, side: Side, seen: u32, left: Option<Duration>) {
-        let end = self.end(side);
+        let (end, lock) = (self.words().end(side), self.words().lock(side));
         if !end.announce(seen) {
             return;
         }
-        let lock = self.lock(side);
         let is_held = lock.holder() != 0;
         let left = if is_held { Some(left.map_or(LOOK, |left| left.min(LOOK))) } else { left };
         wait(end.count_word(), seen, left);
@@ -377,8 +343,10 @@ impl Core {
         self.heed(Side::Tail, self.tail_lock().acquire());
         self.heed(Side::Head, self.head_lock().acquire());
         // The head first: a producer that sees it, and that the tail is not closed, closes that.
-        set_and_wake(self.head().count_word(), CLOSED);
-        set_and_wake(self.tail().count_word(), CLOSED);
+        for end in [self.head(), self.tail()] {
+            set_and_wake(end.count_word(), CLOSED);
+            end.find_own();
+        }
         self.head_lock().release();
         self.tail_lock().release();
     }
@@ -394,11 +362,7 @@ impl Core {
     }
 
     pub(super) fn bound(&self) -> Option<usize> {
-        // ORDERING: never changes.
-        match self.block.words()[BOUND].load(Relaxed) {
-            0 => None,
-            bound => Some(bound as usize),
-        }
+        self.words().bound().map(|bound| bound as usize)
     }
 
     /// Notes that an item is done; `false`: there is none that is not.
@@ -406,7 +370,7 @@ impl Core {
         let Some(ledger) = self.ledger() else { return false };
         self.heed(Side::Head, self.head_lock().acquire());
         let was_one = ledger.done();
-        let (done, joins) = (&self.block.words()[DONE], &self.block.words()[JOINS]);
+        let (done, joins) = self.words().joins();
         // ORDERING: the lock orders it with `join`.
         let is_last = was_one && self.len() == 0 && ledger.items() == 0;
         let wakes = is_last && joins.swap(0, Relaxed) != 0;
@@ -423,7 +387,7 @@ impl Core {
     /// Waits until everything is done, once.
     pub(super) fn join(&self, until: Until) -> Joined {
         let Some(ledger) = self.ledger() else { return Joined::Done };
-        let (done, joins) = (&self.block.words()[DONE], &self.block.words()[JOINS]);
+        let (done, joins) = self.words().joins();
         let mut first = None;
         loop {
             let Some(acquired) = until.acquire(self.head_lock()) else { return Joined::Time };
@@ -449,10 +413,10 @@ impl Core {
     }
 
     fn ledger(&self) -> Option<Ledger<'_>> {
-        self.has_ledger.then(|| Ledger::new(&self.block.words64()[LEDGER / 2..]))
+        self.has_ledger.then(|| words::ledger(&self.block))
     }
 
-    /// After taking the lock of `side`: a queue has nothing to repair, but a ledger may.
+    /// After taking the lock of `side`: puts right what somebody who died with it left.
     #[inline]
     fn heed(&self, side: Side, acquired: Acquired) {
         if acquired == Acquired::Abandoned {
@@ -462,47 +426,40 @@ impl Core {
 
     #[cold]
     fn repair(&self, side: Side) {
+        self.words().end(side).find_own();
         if side == Side::Head
             && let Some(ledger) = self.ledger()
         {
             ledger.resolve(self.head().own().count);
         }
-        self.lock(side).clear_abandoned();
+        self.words().lock(side).clear_abandoned();
     }
 
-    fn ring(&self) -> Result<Ring, Fault> {
+    #[inline]
+    fn ring(&self, words: Words<'_>) -> Result<Ring, Fault> {
         // ORDERING: read under one of the locks.
-        self.rings.get(self.block.words()[RING].load(Relaxed)).ok_or_else(nonsense)
+        self.rings.get(words.ring().load(Relaxed)).ok_or_else(nonsense)
+    }
+
+    #[inline]
+    fn words(&self) -> Words<'_> {
+        Words::of(&self.block)
     }
 
     fn tail(&self) -> End<'_> {
-        self.end(Side::Tail)
+        self.words().tail()
     }
 
     fn head(&self) -> End<'_> {
-        self.end(Side::Head)
-    }
-
-    #[inline]
-    fn end(&self, side: Side) -> End<'_> {
-        let words = self.block.words().get(side as usize..).and_then(<[AtomicU32]>::first_chunk);
-        match words {
-            Some(words) => End::new(words),
-            None => unreachable!("a queue's block has its ends"),
-        }
+        self.words().head()
     }
 
     fn tail_lock(&self) -> RawLock<'_> {
-        self.lock(Side::Tail)
+        self.words().lock(Side::Tail)
     }
 
     fn head_lock(&self) -> RawLock<'_> {
-        self.lock(Side::Head)
-    }
-
-    #[inline]
-    fn lock(&self, side: Side) -> RawLock<'_> {
-        RawLock::new(&self.block.words64()[side as usize / 2..])
+        self.words().lock(Side::Head)
     }
 }
 
@@ -524,21 +481,6 @@ impl Sleeper for Core {
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
-    Tail = TAIL as isize,
-    Head = HEAD as isize,
-}
-
-impl Side {
-    fn other(self) -> Side {
-        match self {
-            Side::Tail => Side::Head,
-            Side::Head => Side::Tail,
-        }
-    }
-}
-
 enum Put {
     /// The item is there; from where the end moved on, if its sleepers may not have been woken.
     Done(Option<Mark>),
@@ -547,26 +489,26 @@ enum Put {
 }
 
 struct Got {
+    /// The item, if it is small.
+    item: Option<Found>,
     /// As in [`Put::Done`].
     then: Option<Mark>,
     is_burst_over: bool,
 }
 
-/// Moves an end on to what `stage` writes; where it was, if its sleepers may not have been woken.
+/// Moves an end on from `now` to `next`, which `stage` writes; from where, if its sleepers may not have been woken.
 #[inline]
-fn advance(end: End<'_>, now: Mark, stage: impl FnOnce()) -> Option<Mark> {
-    if let Some(core) = current_core() {
-        end.set_core(u32::from(core) + 1);
-    }
+fn advance(end: End<'_>, now: Mark, next: Mark, stage: impl FnOnce()) -> Option<Mark> {
+    end.set_core(pace::core_lately());
     let has_sleeper = end.has_sleeper(now);
     stage();
     if has_sleeper {
         add_and_wake(end.count_word(), ONE);
-        None
     } else {
-        end.commit(now);
-        Some(now)
+        end.commit(next);
     }
+    end.set_own(next);
+    (!has_sleeper).then_some(now)
 }
 
 /// The tail's count, while there is nothing to get and the queue is not closed.
@@ -578,13 +520,14 @@ fn nothing(head: End<'_>, tail: End<'_>) -> Option<u32> {
     (items_between(head, tail) == 0 && tail & CLOSED == 0).then_some(tail)
 }
 
-/// Where the rings begin in the object.
-fn base(kind: Kind) -> usize {
-    let ledger = if kind == Kind::JoinableQueue { ledger::BYTES } else { 0 };
-    (pool_ipc::shared::HEAD + LEDGER * size_of::<u32>() + ledger).next_multiple_of(PAGE)
-        - pool_ipc::shared::HEAD
+/// Whether there is room for so many units in the ring, from the head to the tail's place `now`.
+#[inline]
+fn has_room(ring: Ring, head: Mark, now: Mark, units: u32) -> bool {
+    let used = now.position.wrapping_sub(head.position);
+    u64::from(used) + u64::from(units) <= u64::from(ring.units())
 }
 
+#[cold]
 fn nonsense() -> Fault {
     Fault::Failed(io::Error::new(
         io::ErrorKind::InvalidData,

@@ -13,12 +13,14 @@ mod core;
 mod error;
 mod joinable;
 mod ledger;
+mod pace;
 mod ring;
 mod simple;
 #[cfg(test)]
 mod tests;
 mod typed;
 mod until;
+mod words;
 
 use std::fmt;
 use std::io;

@@ -14,6 +14,8 @@ use std::io;
 
 use pool_ipc::shared::Block;
 
+use crate::ends::{Found, SMALL, Small};
+
 /// An item begins at a whole unit, with its length in the first half of it.
 const UNIT: usize = 16;
 const LENGTH: usize = 8;
@@ -118,15 +120,15 @@ impl Ring {
         self.units
     }
 
-    /// Writes an item at this position, where there is room.
+    /// Writes an item at this position, where there is room. `small`: the same item, if it is small.
     #[inline]
-    pub(super) fn write(self, block: &Block, position: u32, bytes: &[u8]) -> io::Result<()> {
+    pub(super) fn write(self, block: &Block, position: u32, bytes: &[u8], small: Small) -> io::Result<()> {
         let (at, room) = self.place(position);
         if bytes.len() <= UNIT - LENGTH {
             // In one piece, which is quicker than two.
             let mut unit = [0; UNIT];
             unit[..LENGTH].copy_from_slice(&(bytes.len() as u64).to_le_bytes());
-            unit[LENGTH..][..bytes.len()].copy_from_slice(bytes);
+            unit[LENGTH..].copy_from_slice(&small.first_bytes());
             return block.write(at, &unit);
         }
         block.write(at, &(bytes.len() as u64).to_le_bytes())?;
@@ -135,22 +137,36 @@ impl Ring {
         if rest.is_empty() { Ok(()) } else { block.write(self.start, rest) }
     }
 
-    /// Appends the item at this position to `bytes`; how many units it takes.
+    /// Reads the item at this position: gives it if it is small, or else appends it to `bytes`; and how many units it
+    /// takes.
     #[inline]
-    pub(super) fn read(self, block: &Block, position: u32, bytes: &mut Vec<u8>) -> io::Result<u32> {
+    pub(super) fn read(
+        self,
+        block: &Block,
+        position: u32,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<(Option<Found>, u32)> {
         let (at, room) = self.place(position);
         let mut length = [0; LENGTH];
         block.read(at, &mut length)?;
         let outside = || io::Error::new(io::ErrorKind::InvalidData, "an item that is larger than the queue");
         let len = usize::try_from(u64::from_le_bytes(length)).map_err(|_| outside())?;
         let units = units_of(len).filter(|units| *units <= self.units).ok_or_else(outside)?;
-        block.reserve(bytes, len)?;
         let first = len.min(room - LENGTH);
+        if len <= SMALL {
+            let item = Found::filled(len, |item| {
+                let (front, rest) = item.split_at_mut(first);
+                block.read(at + LENGTH, front)?;
+                if rest.is_empty() { Ok(()) } else { block.read(self.start, rest) }
+            });
+            return Ok((Some(item?), units));
+        }
+        block.reserve(bytes, len)?;
         block.append_to(bytes, at + LENGTH, first)?;
         if first < len {
             block.append_to(bytes, self.start, len - first)?;
         }
-        Ok(units)
+        Ok((None, units))
     }
 
     /// Copies so many units from this position on to where they are in another ring.

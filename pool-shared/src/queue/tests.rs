@@ -5,9 +5,11 @@ use std::collections::VecDeque;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
-use pool_ipc::shared::Block;
+use pool_ipc::shared::{Block, is_alive, this_thread};
 
+use super::words::{Side, Words};
 use super::*;
+use crate::ends::END_WORDS;
 
 /// SplitMix64 (Steele, Lea, Flood 2014).
 struct Random(u64);
@@ -128,6 +130,36 @@ fn what_is_no_queue_is_refused() {
     assert!(Queue::<u8>::bounded(0).is_err());
 }
 
+/// Who dies when its item is there, or taken, and before it has noted that for who comes next, leaves a note that is
+/// behind.
+#[test]
+fn who_comes_after_one_that_died_goes_on_from_the_count() {
+    let dead = std::thread::spawn(this_thread).join().unwrap();
+    while is_alive(dead) {
+        std::thread::yield_now();
+    }
+    let queue = Queue::new().unwrap();
+    let words = Words::of(queue.0.core.block());
+    let dies = |side: Side, before| {
+        words.end(side).set_own(before);
+        // With the lock.
+        queue.0.core.block().words64()[side as usize / 2].store(dead, Relaxed);
+    };
+    for number in [1_u64, 2] {
+        let before = words.tail().own();
+        queue.put(number).unwrap();
+        dies(Side::Tail, before);
+    }
+    queue.put(3).unwrap();
+    let before = words.head().own();
+    assert_eq!(queue.get().unwrap(), 1);
+    dies(Side::Head, before);
+    assert_eq!((queue.get().unwrap(), queue.get().unwrap(), queue.len()), (2, 3, 0));
+    dies(Side::Tail, words.tail().own());
+    queue.close();
+    assert!(queue.put(4).unwrap_err().is_closed());
+}
+
 /// Whoever has the queue can write anything into its memory. The others get errors, or items that nobody put, or have
 /// to wait as if the lock were held; they do not panic, do not read or write elsewhere and do not take memory.
 #[test]
@@ -142,9 +174,12 @@ fn anything_in_its_memory_gives_errors() {
         }
         let ledger = core.block().len().min(1 << 17) / 4;
         for _ in 0..30 {
+            let (tail, head, lines) = (Side::Tail as u64, Side::Head as u64, END_WORDS as u64 / 2);
             let place = match random.below(3) {
-                // The words of the ends, and of the ledger and the ring.
-                0 | 1 => random.below(160),
+                // The words of the queue and the ends; and of the ledger and the ring.
+                0 | 1 => {
+                    [0, tail, tail + lines, head, head + lines][random.below(5) as usize] + random.below(16)
+                }
                 _ => random.below(ledger as u64),
             };
             let value = match random.below(3) {
@@ -153,7 +188,7 @@ fn anything_in_its_memory_gives_errors() {
                 _ => random.below(64) as u32,
             };
             // Who holds a lock can keep it: its holder is somebody who is not there.
-            let is_lock = [16, 17, 80, 81].contains(&place);
+            let is_lock = [tail, tail + 1, head, head + 1].contains(&place);
             let value = if is_lock { random.next() as u32 | 1 << 22 } else { value };
             core.block().words()[place as usize].store(value, Relaxed);
             if is_lock {

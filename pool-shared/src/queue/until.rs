@@ -33,6 +33,11 @@ impl Until {
     /// Takes the lock of an end, which others hold while they copy an item.
     #[inline]
     pub(crate) fn acquire(self, lock: RawLock<'_>) -> Option<Acquired> {
+        lock.acquire_free().or_else(|| self.acquire_held(lock))
+    }
+
+    #[cold]
+    fn acquire_held(self, lock: RawLock<'_>) -> Option<Acquired> {
         match self {
             Until::Now => lock.try_acquire().or_else(|| lock.acquire_until(Some(Instant::now() + GRACE))),
             Until::Then(end) => lock.acquire_until(Some(end)),
