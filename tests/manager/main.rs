@@ -35,4 +35,4 @@ mod remote;
 mod semaphore;
 mod sync;
 
-pub(crate) use support::{Elsewhere, Party, with_the_other_side_everywhere};
+pub(crate) use support::{Elsewhere, Party, in_processes, with_the_other_side_everywhere};

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use pool::shared::{Event, Lock, Once, RwLock};
 
-use crate::Elsewhere;
-use crate::deaths_sync::{LONG, PROCESS, each_alone, kill_again_and_again, runs};
+use crate::deaths_sync::{LONG, kill_again_and_again, runs};
 use crate::support::Random;
+use crate::{Elsewhere, in_processes};
 
-each_alone!(of_readers_and_writers, of_those_who_do_what_is_done_once,);
+in_processes!(of_readers_and_writers, of_those_who_do_what_is_done_once,);
 
-fn of_readers_and_writers() {
+fn of_readers_and_writers(elsewhere: Elsewhere) {
     fn enter((lock, room): &(RwLock, Lock)) {
         for _ in 0..3 {
             let reading = lock.read_timeout(LONG).expect("to read, in time");
@@ -34,24 +34,24 @@ fn of_readers_and_writers() {
         }
     }
     let (locks, end) = ((RwLock::new().unwrap(), Lock::new().unwrap()), Event::new().unwrap());
-    let other = PROCESS.start(witness, (locks.clone(), end.clone()));
-    kill_again_and_again(use_it, &locks, |_| enter(&locks), || enter(&locks));
+    let other = elsewhere.start(witness, (locks.clone(), end.clone()));
+    kill_again_and_again(elsewhere, use_it, &locks, |_| enter(&locks), || enter(&locks));
     end.set();
     other.join();
     enter(&locks);
     assert_eq!(format!("{:?}", locks.0), "RwLock { is_written: false, readers: 0, is_abandoned: false }");
 }
 
-fn of_those_who_do_what_is_done_once() {
+fn of_those_who_do_what_is_done_once(elsewhere: Elsewhere) {
     fn use_it((once, begun): (Once, Event)) {
         begun.set();
         once.call_once(|| thread::sleep(Duration::from_micros(300)));
     }
-    for run in 0..runs() {
+    for run in 0..runs(elsewhere) {
         let mut random = Random::new(run);
         let once = Once::new().unwrap();
         let begun = Event::new().unwrap();
-        let victim = PROCESS.start(use_it, (once.clone(), begun.clone()));
+        let victim = elsewhere.start(use_it, (once.clone(), begun.clone()));
         begun.wait();
         thread::sleep(Duration::from_micros(random.below(500)));
         let waiter = Elsewhere::Thread.start(|once: Once| once.call_once(|| {}), once.clone());

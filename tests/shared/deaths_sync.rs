@@ -1,6 +1,6 @@
 //! Processes that are killed at any instant while they use what processes wait for each other with: holding, waiting,
 //! waking. Who lives goes on in bounded time, and what there was to count is right. `POOL_DEATH_RUNS` says how often
-//! each is tried.
+//! each is tried by each start method; a spawned process takes so much longer that it is a fifth of them.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -9,28 +9,29 @@ use pool::{Message, StartMethod, TaskFn};
 
 use crate::objects::{Barrier, Condition, Event, Lock, MANAGED, RLock, ReleaseError, Semaphore};
 use crate::support::{Random, eventually};
-use crate::{Elsewhere, Party};
+use crate::{Elsewhere, Party, in_processes};
 
-pub(crate) const PROCESS: Elsewhere = Elsewhere::Process(StartMethod::Fork);
 /// Long enough for anything that ends at all.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
-pub(crate) fn runs() -> u64 {
-    std::env::var("POOL_DEATH_RUNS").ok().and_then(|text| text.parse().ok()).unwrap_or(10)
+pub(crate) fn runs(elsewhere: Elsewhere) -> u64 {
+    let runs = std::env::var("POOL_DEATH_RUNS").map_or(10, |text| text.parse().expect("POOL_DEATH_RUNS"));
+    if elsewhere == Elsewhere::Process(StartMethod::Spawn) { u64::div_ceil(runs, 5) } else { runs }
 }
 
-/// Starts victims of `use_it` one after the other, has `meanwhile` done while each is at work, kills it at some
+/// Starts victims of `use_it` elsewhere, one after the other, has `meanwhile` done while each is at work, kills it at some
 /// instant, and checks with `after` that all is well. The victim sets the event when it is at work.
 pub(crate) fn kill_again_and_again<A: Message + Clone, F: TaskFn<(A, Event), Output = ()> + Copy>(
+    elsewhere: Elsewhere,
     use_it: F,
     arg: &A,
     mut meanwhile: impl FnMut(&mut Random),
     mut after: impl FnMut(),
 ) {
     let begun = Event::new().unwrap();
-    for run in 0..runs() {
+    for run in 0..runs(elsewhere) {
         let mut random = Random::new(run);
-        let victim = PROCESS.start(use_it, (arg.clone(), begun.clone()));
+        let victim = elsewhere.start(use_it, (arg.clone(), begun.clone()));
         begun.wait();
         begun.clear();
         let end = Instant::now() + Duration::from_micros(random.below(1500));
@@ -42,20 +43,7 @@ pub(crate) fn kill_again_and_again<A: Message + Clone, F: TaskFn<(A, Event), Out
     }
 }
 
-/// Makes tests that are each a program of its own.
-macro_rules! each_alone {
-    ($($test:ident),+ $(,)?) => {
-        mod alone {
-            $(#[test] fn $test() {
-                $crate::deaths_sync::PROCESS.run(concat!(module_path!(), "::", stringify!($test)), |_| super::$test());
-            })+
-        }
-    };
-}
-#[allow(unused_imports)]
-pub(crate) use each_alone;
-
-each_alone!(
+in_processes!(
     of_holders_of_a_lock,
     of_holders_of_an_rlock,
     of_holders_of_permits,
@@ -74,7 +62,7 @@ fn enter((lock, room): &(Lock, Lock)) {
     room.release().unwrap();
 }
 
-fn of_holders_of_a_lock() {
+fn of_holders_of_a_lock(elsewhere: Elsewhere) {
     fn use_it((locks, begun): ((Lock, Lock), Event)) {
         begun.set();
         loop {
@@ -87,15 +75,15 @@ fn of_holders_of_a_lock() {
         }
     }
     let (locks, end) = ((Lock::new().unwrap(), Lock::new().unwrap()), Event::new().unwrap());
-    let other = PROCESS.start(witness, (locks.clone(), end.clone()));
-    kill_again_and_again(use_it, &locks, |_| enter(&locks), || enter(&locks));
+    let other = elsewhere.start(witness, (locks.clone(), end.clone()));
+    kill_again_and_again(elsewhere, use_it, &locks, |_| enter(&locks), || enter(&locks));
     end.set();
     other.join();
     enter(&locks);
     assert_eq!(locks.0.release(), Err(ReleaseError::NotLocked));
 }
 
-fn of_holders_of_an_rlock() {
+fn of_holders_of_an_rlock(elsewhere: Elsewhere) {
     fn enter((lock, room): &(RLock, Lock)) {
         let _once = lock.lock_timeout(LONG).expect("the lock, in time");
         let twice = lock.lock();
@@ -110,11 +98,11 @@ fn of_holders_of_an_rlock() {
         }
     }
     let locks = (RLock::new().unwrap(), Lock::new().unwrap());
-    kill_again_and_again(use_it, &locks, |_| enter(&locks), || enter(&locks));
+    kill_again_and_again(elsewhere, use_it, &locks, |_| enter(&locks), || enter(&locks));
     assert!(!locks.0.is_locked());
 }
 
-fn of_holders_of_permits() {
+fn of_holders_of_permits(elsewhere: Elsewhere) {
     fn enter((gate, room): &(Semaphore, Semaphore)) {
         let permit = gate.permit_timeout(LONG).expect("a permit, in time");
         assert!(room.try_permit().is_some(), "three at once");
@@ -132,8 +120,8 @@ fn of_holders_of_permits() {
         }
     }
     let (gates, end) = ((Semaphore::new(2).unwrap(), Semaphore::new(2).unwrap()), Event::new().unwrap());
-    let others = [(); 2].map(|()| PROCESS.start(witness, (gates.clone(), end.clone())));
-    kill_again_and_again(use_it, &gates, |_| enter(&gates), || enter(&gates));
+    let others = [(); 2].map(|()| elsewhere.start(witness, (gates.clone(), end.clone())));
+    kill_again_and_again(elsewhere, use_it, &gates, |_| enter(&gates), || enter(&gates));
     end.set();
     others.into_iter().for_each(Party::join);
     for gate in [&gates.0, &gates.1] {
@@ -148,7 +136,7 @@ fn of_holders_of_permits() {
     }
 }
 
-fn of_waiters_for_a_condition() {
+fn of_waiters_for_a_condition(elsewhere: Elsewhere) {
     /// Takes items; the last one, which says so, ends it.
     fn take((changed, items, end): &(Condition, Semaphore, Event)) -> bool {
         let _guard = changed.lock();
@@ -174,8 +162,9 @@ fn of_waiters_for_a_condition() {
         items.release().unwrap();
         changed.notify(1).unwrap();
     };
-    let other = PROCESS.start(witness, arg.clone());
+    let other = elsewhere.start(witness, arg.clone());
     kill_again_and_again(
+        elsewhere,
         use_it,
         &arg,
         |random| {
@@ -202,7 +191,7 @@ fn of_waiters_for_a_condition() {
     assert_eq!(changed.waiting(), Ok(0));
 }
 
-fn of_parties_of_a_barrier() {
+fn of_parties_of_a_barrier(elsewhere: Elsewhere) {
     fn use_it((barrier, begun): (Barrier, Event)) {
         begun.set();
         while barrier.wait_with(|| thread::sleep(Duration::from_micros(20))).is_ok() {}
@@ -212,10 +201,10 @@ fn of_parties_of_a_barrier() {
     }
     let barrier = Barrier::new(3).unwrap();
     let begun = Event::new().unwrap();
-    for run in 0..runs() {
+    for run in 0..runs(elsewhere) {
         let mut random = Random::new(run);
-        let survivor = PROCESS.start(survive, barrier.clone());
-        let victim = PROCESS.start(use_it, (barrier.clone(), begun.clone()));
+        let survivor = elsewhere.start(survive, barrier.clone());
+        let victim = elsewhere.start(use_it, (barrier.clone(), begun.clone()));
         begun.wait();
         begun.clear();
         for _ in 0..random.below(10) {
@@ -238,7 +227,7 @@ fn of_parties_of_a_barrier() {
     assert_eq!(barrier.waiting(), 0);
 }
 
-fn of_waiters_for_an_event() {
+fn of_waiters_for_an_event(elsewhere: Elsewhere) {
     fn use_it(((event, answer), begun): ((Event, Event), Event)) {
         begun.set();
         loop {
@@ -249,6 +238,7 @@ fn of_waiters_for_an_event() {
     }
     let (event, answer) = (Event::new().unwrap(), Event::new().unwrap());
     kill_again_and_again(
+        elsewhere,
         use_it,
         &(event.clone(), answer.clone()),
         |random| {
