@@ -8,10 +8,14 @@
 
 #![forbid(unsafe_code)]
 
+mod access;
+mod claim;
 #[cfg(any(feature = "queue", loom))]
 mod ends;
+mod error;
 mod permits;
 mod raw;
+mod rounds;
 mod rows;
 mod sync;
 mod waiters;
@@ -25,8 +29,6 @@ mod condition;
 mod connection;
 #[cfg(not(loom))]
 mod crossing;
-#[cfg(not(loom))]
-mod error;
 #[cfg(not(loom))]
 mod event;
 #[cfg(not(loom))]

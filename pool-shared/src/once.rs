@@ -5,15 +5,8 @@ use std::io;
 
 use pool_ipc::shared::Block;
 
+use crate::claim::Claim;
 use crate::crossing::{Kind, passed};
-use crate::sync::{
-    Acquire, AtomicU64, FIRST, Relaxed, Release, SECOND, WHO, Waits, is_alive, this_thread, wait_low,
-    wake_low,
-};
-
-/// The word: who runs it; or that it is done. `WAITED`: somebody sleeps on the word.
-const DONE: u64 = FIRST;
-const WAITED: u64 = SECOND;
 
 /// What one of all processes is to do once. A clone is the same, and so is what another process decodes.
 ///
@@ -47,65 +40,29 @@ impl Once {
     /// meanwhile is seen. While another does it, this waits. An `action` that calls this waits for itself.
     pub fn call_once(&self, action: impl FnOnce()) -> bool {
         /// Not done, unless it has come to its end.
-        struct Running<'a>(&'a Once);
+        struct Running<'a>(Claim<'a>);
         impl Drop for Running<'_> {
             fn drop(&mut self) {
-                self.0.end(0);
+                self.0.give_up();
             }
         }
-        if !self.begin() {
+        if !self.claim().begin() {
             return false;
         }
-        let running = Running(self);
+        let running = Running(self.claim());
         action();
         std::mem::forget(running);
-        self.end(DONE);
+        self.claim().complete();
         true
     }
 
     /// Whether it has been done.
     pub fn is_completed(&self) -> bool {
-        // ORDERING: Acquire: what was written before it was done; pairs with the release in `end`.
-        self.word().load(Acquire) & DONE != 0
+        self.claim().is_done()
     }
 
-    /// Whether this thread is to do it. `false`: it is done.
-    fn begin(&self) -> bool {
-        let me = this_thread();
-        let mut waits = Waits::until(None);
-        let mut before = None;
-        loop {
-            // ORDERING: Acquire, as in `is_completed`.
-            let seen = self.word().load(Acquire);
-            if seen & DONE != 0 {
-                return false;
-            }
-            let runner = seen & WHO;
-            if runner == 0 || before == Some(seen) && !is_alive(runner) {
-                // ORDERING: Acquire: what one that gave up has written.
-                if self.word().compare_exchange(seen, me | seen & WAITED, Acquire, Relaxed).is_ok() {
-                    return true;
-                }
-                continue;
-            }
-            let asleep = seen | WAITED;
-            if seen != asleep && self.word().compare_exchange(seen, asleep, Relaxed, Relaxed).is_err() {
-                continue;
-            }
-            wait_low(self.word(), asleep, waits.slice());
-            before = Some(asleep);
-        }
-    }
-
-    fn end(&self, outcome: u64) {
-        // ORDERING: Release: what was written meanwhile; pairs with the loads of the word.
-        if self.word().swap(outcome, Release) & WAITED != 0 {
-            wake_low(self.word(), u32::MAX);
-        }
-    }
-
-    fn word(&self) -> &AtomicU64 {
-        &self.0.words64()[0]
+    fn claim(&self) -> Claim<'_> {
+        Claim::new(&self.0.words64()[0])
     }
 }
 

@@ -3,6 +3,8 @@
 
 #[cfg(loom)]
 pub(crate) use loom::sync::atomic::{AtomicU32, AtomicU64, fence};
+#[cfg(loom)]
+pub(crate) use loom::thread::yield_now;
 #[cfg(not(loom))]
 pub(crate) use pool_ipc::shared::{is_alive, this_process, this_thread, wait_low, wake_low};
 #[cfg(not(loom))]
@@ -12,6 +14,8 @@ pub(crate) use std::sync::atomic::Ordering::SeqCst;
 pub(crate) use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 #[cfg(all(not(loom), feature = "queue"))]
 pub(crate) use std::sync::atomic::{AtomicU32, Ordering::SeqCst, fence};
+#[cfg(not(loom))]
+pub(crate) use std::thread::yield_now;
 
 #[cfg(loom)]
 pub(crate) use model::{is_alive, this_process, this_thread, wait_low, wake_low};
