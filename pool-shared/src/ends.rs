@@ -12,7 +12,7 @@
 //! and the store of the count makes it true: one store moves both. Whoever dies leaves an end as it was or as it
 //! should be. What may be behind is the end's own copy, which who takes the lock from a dead one writes anew.
 //!
-//! That copy saves a third of the time there and back. One who waits at the other end takes away the line of the count, and
+//! That copy saves a fifth of the time there and back. One who waits at the other end takes away the line of the count, and
 //! who moved on by reading the count first would fetch that line twice: to read it, and then to write it.
 //!
 //! **Nobody sleeps on what is there.** A consumer that finds nothing announces the count on which it will sleep, then

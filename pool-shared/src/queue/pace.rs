@@ -20,8 +20,7 @@ struct Here {
     uses: u32,
 }
 
-/// It asks once in so many puts or gets, and when it waits, which costs no time. It is a hint, and to ask takes as long as
-/// a compare-and-swap.
+/// It asks once in so many puts and gets, and when it waits, which costs no time. The answer is a hint.
 const SELDOM: u32 = 16;
 
 /// Two that follow each other closely spend their time with passing cache lines back and forth. So in a rush the
