@@ -4,6 +4,7 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::os::fd::AsRawFd;
 use std::path::Path;
 use std::process::Command;
@@ -39,6 +40,7 @@ alone!(
     one_fork_server_serves_all_pools_and_goes_with_the_last,
     a_birth_uses_the_spare_and_one_that_is_killed_costs_nothing,
     a_spare_that_is_killed_is_reaped_although_nobody_is_born,
+    a_worker_that_follows_a_killed_one_may_use_every_core,
     the_programs_default_can_be_each_method_in_turn,
     fork_beside_other_threads_is_refused,
     a_pool_that_was_forked_along_refuses_its_calls,
@@ -166,6 +168,30 @@ fn a_spare_that_is_killed_is_reaped_although_nobody_is_born() {
     pools.iter().for_each(|pool| assert_eq!(pool.apply(|x: u64| x, 1).unwrap(), 1));
     drop(pools);
     assert_eq!(all_children(), []);
+}
+
+/// The fork server's spare begins on the core of the caller that found its worker dead.
+fn a_worker_that_follows_a_killed_one_may_use_every_core() {
+    fn cores(task: &str) -> String {
+        let status = std::fs::read_to_string(format!("/proc/self/task/{task}/status")).unwrap();
+        status.lines().find(|line| line.starts_with("Cpus_allowed_list")).unwrap().to_owned()
+    }
+    fn of_worker(expected: String) -> (u32, bool) {
+        let own = std::fs::read_link("/proc/thread-self").unwrap();
+        let own = cores(own.file_name().unwrap().to_str().unwrap()) == expected;
+        // The main thread may come after the first task.
+        eventually("every thread may", || cores(&std::process::id().to_string()) == expected);
+        (std::process::id(), own)
+    }
+    let expected = cores(&std::process::id().to_string());
+    let pool = pool_of(StartMethod::ForkServer, 1);
+    let mut workers = BTreeSet::new();
+    for _ in 0..20 {
+        let (worker, free) = pool.apply(of_worker, expected.clone()).unwrap();
+        assert!(free && workers.insert(worker));
+        spare();
+        kill(worker, SIGKILL);
+    }
 }
 
 fn a_birth_uses_the_spare_and_one_that_is_killed_costs_nothing() {

@@ -1,4 +1,5 @@
-//! The pool's own thread: it starts workers, sees them out, and does what nobody waits for.
+//! The pool's own thread: it starts workers (but see [`births`](crate::births)), sees them out, and does what nobody
+//! waits for.
 //!
 //! It is the life line of its workers: the kernel kills them when this thread ends, so they die with the
 //! program however it ends, and do not depend on the thread that made the pool. It sleeps in one place,

@@ -1,7 +1,7 @@
 //! How callers wait: one leads, the others follow.
 //!
 //! The caller that waits first takes replies in itself, for everybody: it spins a little where that has
-//! paid lately, then sleeps on the pool's bell. So a round trip costs two switches and no third thread.
+//! paid lately and some worker is up, then sleeps on the pool's bell. So a round trip costs two switches and no third thread.
 //! Callers that come while there is a leader park on their own result; whoever stops leading wakes one
 //! of them to lead on.
 //!
