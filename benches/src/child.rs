@@ -47,6 +47,7 @@ fn run(args: &[String]) -> Result<()> {
         futex_ping_pong::CHILD => futex_ping_pong::child(),
         bare_fork::CHILD => bare_fork::child(),
         arena_copies::CHILD => arena_copies::child(argument),
+        ipc_channel::SPINS => ipc_channel::spins_child(argument),
         ipc_channel::WORDS => ipc_channel::words_child(argument),
         ipc_channel::VECTORS => ipc_channel::vectors_child(argument),
         ipc_channel::BYTES => ipc_channel::bytes_child(argument),

@@ -156,7 +156,8 @@ impl Figure {
     }
 }
 
-fn take_turns(mut sides: Vec<Side>, rounds: usize, slices: usize) -> Result<Vec<Measured>> {
+/// What the sides give in so many rounds; before those, one of each that does not count.
+pub fn take_turns(mut sides: Vec<Side>, rounds: usize, slices: usize) -> Result<Vec<Measured>> {
     if rounds > 1 {
         for side in &mut sides {
             (side.slice)()?;

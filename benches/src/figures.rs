@@ -19,7 +19,7 @@ use clap::Parser;
 
 use crate::figure::Figure;
 use crate::peers::procspawn;
-use crate::{child, machine, report};
+use crate::{child, lines, machine};
 
 /// Measures the figures of `pool` against the machine's limits and against its peers.
 #[derive(Parser)]
@@ -105,7 +105,7 @@ impl Options {
         let (mut verdicts, mut failed) = (Vec::new(), false);
         for figure in figures {
             match figure.measure(rounds, self.quick) {
-                Ok(measured) => verdicts.push(report::print(figure, &measured, self.quick)),
+                Ok(measured) => verdicts.push(lines::print(figure, &measured, self.quick)),
                 Err(error) => {
                     println!("\n{}\n  not measured: {error}", figure.name);
                     failed = true;

@@ -9,21 +9,22 @@
 //! is the list.
 //!
 //! ```text
-//! figures ──> figure ──> report        what is measured and must be reached; the rounds; the lines
+//! figures ──> figure ──> lines         what is measured and must be reached; the rounds; the lines
 //!    ├──> subjects                     the pool's side of each figure
 //!    ├──> limits                       bare spinning, bare futex, bare copies, bare spawn, bare fork
 //!    └──> peers                        ipc-channel, procspawn, rayon, threadpool, rusty_pool, CPython
 //! ```
 
 pub mod child;
+pub mod comparison;
 pub mod figure;
 pub mod figures;
 pub mod limits;
+pub mod lines;
 pub mod machine;
 pub mod peers;
 pub mod placement;
 pub mod process_tree;
-pub mod report;
 pub mod shared;
 pub mod stats;
 pub mod subjects;

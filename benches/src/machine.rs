@@ -4,23 +4,35 @@ use std::fs;
 use std::time::Instant;
 
 use crate::process_tree::ticks_per_second;
-use crate::{report, timing, work};
+use crate::{lines, timing, work};
 
 /// Prints the processor, the kernel, the compiler, the peers, and what else weighs on the numbers.
 pub fn print_header() {
+    for (what, value) in facts() {
+        println!("{what:10} {value}");
+    }
+}
+
+/// The same, by name.
+pub fn facts() -> Vec<(&'static str, String)> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    println!("processor  {}, {cores} cores", processor());
-    println!("kernel     {}", first_line("/proc/sys/kernel/osrelease"));
-    println!("huge pages {}", first_line("/sys/kernel/mm/transparent_hugepage/enabled"));
-    println!("load       {}", first_line("/proc/loadavg"));
-    println!("compiler   {}{}", env!("BENCHES_RUSTC"), debug_note());
-    println!("peers      {}", env!("BENCHES_PEERS"));
     let (clock, item) = (timing::clock_cost(), work::calibrate());
-    println!(
-        "clock      {} a reading, taken off; \"about 1 µs\" takes {}",
-        report::time(clock),
-        report::time(item)
-    );
+    vec![
+        ("processor", format!("{}, {cores} cores", processor())),
+        ("kernel", first_line("/proc/sys/kernel/osrelease")),
+        ("huge pages", first_line("/sys/kernel/mm/transparent_hugepage/enabled")),
+        ("load", first_line("/proc/loadavg")),
+        ("compiler", format!("{}{}", env!("BENCHES_RUSTC"), debug_note())),
+        ("peers", env!("BENCHES_PEERS").to_owned()),
+        (
+            "clock",
+            format!(
+                "{} a reading, taken off; \"about 1 µs\" takes {}",
+                lines::time(clock),
+                lines::time(item)
+            ),
+        ),
+    ]
 }
 
 fn processor() -> String {

@@ -1,7 +1,9 @@
 //! The functions that subjects and peers run alike.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
-use std::time::Instant;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::stats::median;
 use crate::{Result, timing};
@@ -34,6 +36,50 @@ fn turn(x: u64, turns: u32) -> u64 {
         state ^= state << 17;
     }
     state
+}
+
+/// Arithmetic of so many turns: the task of the comparison. A worker need not have been calibrated.
+pub fn spin(turns: u64) -> u64 {
+    turn(turns, turns as u32)
+}
+
+/// The number of turns that take so many seconds, once [`calibrate`] has run in this process.
+pub fn turns_in(seconds: f64) -> u64 {
+    // ORDERING: Relaxed, as in `about_a_microsecond`.
+    (seconds * 1e6 * f64::from(TURNS.load(Relaxed))).round() as u64
+}
+
+/// The same under a lock that the process has one of: a library that must not be called by two threads at once.
+pub fn spin_locked(turns: u64) -> u64 {
+    static LIBRARY: Mutex<()> = Mutex::new(());
+    let _in_it = LIBRARY.lock().unwrap_or_else(PoisonError::into_inner);
+    spin(turns)
+}
+
+/// Waits so many microseconds.
+pub fn wait(micros: u64) -> u64 {
+    std::thread::sleep(Duration::from_micros(micros));
+    micros
+}
+
+/// Makes a map of so many strings and drops it: what programs that build trees ask of the allocator.
+pub fn small_allocations(count: u64) -> u64 {
+    let map: BTreeMap<u64, String> = (0..count).map(|x| (x, x.to_string())).collect();
+    std::hint::black_box(&map).len() as u64
+}
+
+/// Touches so many bytes of memory that is fresh from the system, and gives them back.
+pub fn fresh_pages(bytes: u64) -> u64 {
+    let mut memory = vec![0_u8; bytes as usize];
+    memory.iter_mut().step_by(4096).for_each(|byte| *byte = 1);
+    std::hint::black_box(&memory).len() as u64
+}
+
+/// A checksum that reads one byte after the other (FNV-1a): about a nanosecond for each.
+pub fn checksum(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }
 
 /// Sets the number of turns so that one item takes 1 µs here, and gives the time reached.

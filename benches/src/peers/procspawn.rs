@@ -2,7 +2,11 @@
 //!
 //! It re-executes this program too, and takes over where `main` calls [`run_if_worker`].
 
+use std::collections::VecDeque;
+
 use ::procspawn::Pool;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::figure::Side;
 use crate::{Result, timing};
@@ -36,4 +40,29 @@ pub fn cold_pool(times: usize) -> Result<Side> {
 fn round_trip(pool: &Pool) -> Result<()> {
     assert_eq!(pool.spawn(41, |x: u64| x + 1).join()?, 42);
     Ok(())
+}
+
+/// Each job in hand costs four descriptors.
+const IN_HAND: usize = 64;
+
+/// A job for each item; results are joined in the order of the items. No more than [`IN_HAND`] are in hand: this pool
+/// has no bound of its own, and one that is joined out of order blocks for ever.
+pub fn map_items<A, R>(pool: &Pool, items: impl IntoIterator<Item = A>, f: fn(A) -> R) -> Result<Vec<R>>
+where
+    A: Serialize + DeserializeOwned,
+    R: Serialize + DeserializeOwned + Send + 'static,
+{
+    let (mut in_hand, mut results) = (VecDeque::new(), Vec::new());
+    for item in items {
+        if in_hand.len() == IN_HAND {
+            results.extend(
+                in_hand.pop_front().map(|oldest: ::procspawn::JoinHandle<R>| oldest.join()).transpose()?,
+            );
+        }
+        in_hand.push_back(pool.spawn(item, f));
+    }
+    for handle in in_hand {
+        results.push(handle.join()?);
+    }
+    Ok(results)
 }

@@ -1,7 +1,8 @@
-//! rayon: `par_iter().map().collect()` over a slice of `u64`, on a pool of two threads.
+//! rayon: `par_iter().map().collect()` over a slice of `u64`, on a pool of two threads, or of as many as the
+//! comparison asks for.
 
-use ::rayon::ThreadPoolBuilder;
 use ::rayon::prelude::*;
+use ::rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::figure::Side;
 use crate::{Result, work};
@@ -27,8 +28,30 @@ fn map(
     expected: fn(u64) -> u64,
     f: impl Fn(&u64) -> u64 + Copy + Send + Sync + 'static,
 ) -> Result<Side> {
-    let pool = ThreadPoolBuilder::new().num_threads(2).build()?;
+    let pool = pool(2)?;
     let input: Vec<u64> = (0..items).collect();
     let map_all = move || Ok(pool.install(|| input.par_iter().map(f).collect()));
     Ok(Side::peer(MAP, work::mapping(items, repeats, expected, map_all)))
+}
+
+/// A pool of so many threads.
+pub fn pool(threads: usize) -> Result<ThreadPool> {
+    Ok(ThreadPoolBuilder::new().num_threads(threads).build()?)
+}
+
+/// Maps `f` over the items, so many of them at least and at most without a split, or as rayon likes.
+pub fn map_items<T, R>(
+    pool: &ThreadPool,
+    items: &[T],
+    chunk: Option<usize>,
+    f: impl Fn(&T) -> R + Send + Sync,
+) -> Vec<R>
+where
+    T: Sync,
+    R: Send,
+{
+    pool.install(|| match chunk {
+        Some(chunk) => items.par_iter().with_min_len(chunk).with_max_len(chunk).map(f).collect(),
+        None => items.par_iter().map(f).collect(),
+    })
 }

@@ -15,13 +15,20 @@ pub const ONESHOT: &str = "threadpool, oneshot channel each";
 pub fn oneshot(jobs: usize) -> Result<Side> {
     let pool = ThreadPool::new(2);
     Ok(Side::peer(ONESHOT, move || {
-        let submit = |x| {
-            let (result, handle) = ::oneshot::channel();
-            pool.execute(move || result.send(work::increment(x)).unwrap());
-            handle
-        };
+        let submit = |x| submit(&pool, move || work::increment(x));
         work::all_jobs(jobs, submit, |handle| Ok(handle.recv()?))
     }))
+}
+
+/// Submits a job with a oneshot channel for its result.
+pub fn submit<R>(pool: &ThreadPool, job: impl FnOnce() -> R + Send + 'static) -> ::oneshot::Receiver<R>
+where
+    R: Send + 'static,
+{
+    let (result, handle) = ::oneshot::channel();
+    // Who drops the handle does not want the result.
+    pool.execute(move || drop(result.send(job())));
+    handle
 }
 
 /// The same with a channel of the standard library for each job.

@@ -24,14 +24,16 @@ pub const VECTOR: &str = "ipc-channel, Vec<u8>";
 
 /// Each slice: the seconds of one echo of `len` bytes as `Vec<u8>`.
 pub fn vectors(len: usize) -> Result<Side> {
+    Ok(Side::peer(VECTOR, work::echo(len, vectors_trip()?)))
+}
+
+/// A way there and back as `Vec<u8>`.
+pub fn vectors_trip() -> Result<impl FnMut(Vec<u8>) -> Result<Vec<u8>>> {
     let echo = Echo::<Vec<u8>>::start(VECTORS)?;
-    Ok(Side::peer(
-        VECTOR,
-        work::echo(len, move |request| {
-            echo.send(request)?;
-            echo.recv()
-        }),
-    ))
+    Ok(move |request| {
+        echo.send(request)?;
+        echo.recv()
+    })
 }
 
 /// Sends each vector back.
@@ -41,15 +43,17 @@ pub fn vectors_child(address: &str) -> Result<()> {
 
 /// Each slice: the seconds of one echo of `len` bytes on a channel of bytes.
 pub fn bytes(len: usize) -> Result<Side> {
+    Ok(Side::remark("ipc-channel, bytes channel", work::echo(len, bytes_trip()?)))
+}
+
+/// A way there and back on a channel of bytes.
+pub fn bytes_trip() -> Result<impl FnMut(Vec<u8>) -> Result<Vec<u8>>> {
     let (child, (requests, replies)) = bootstrap::<(IpcBytesSender, IpcBytesReceiver)>(BYTES)?;
-    Ok(Side::remark(
-        "ipc-channel, bytes channel",
-        work::echo(len, move |request| {
-            let _alive = &child;
-            requests.send(&request)?;
-            Ok(replies.recv()?)
-        }),
-    ))
+    Ok(move |request: Vec<u8>| {
+        let _alive = &child;
+        requests.send(&request)?;
+        Ok(replies.recv()?)
+    })
 }
 
 /// Sends the bytes back.
@@ -65,14 +69,16 @@ pub fn bytes_child(address: &str) -> Result<()> {
 
 /// Each slice: the seconds of one echo of `len` bytes as shared memory.
 pub fn memory(len: usize) -> Result<Side> {
+    Ok(Side::remark("ipc-channel, shared memory", work::echo(len, memory_trip()?)))
+}
+
+/// A way there and back as shared memory.
+pub fn memory_trip() -> Result<impl FnMut(Vec<u8>) -> Result<Vec<u8>>> {
     let echo = Echo::<IpcSharedMemory>::start(MEMORY)?;
-    Ok(Side::remark(
-        "ipc-channel, shared memory",
-        work::echo(len, move |request| {
-            echo.send(IpcSharedMemory::from_bytes(&request))?;
-            Ok(echo.recv()?.to_vec())
-        }),
-    ))
+    Ok(move |request: Vec<u8>| {
+        echo.send(IpcSharedMemory::from_bytes(&request))?;
+        Ok(echo.recv()?.to_vec())
+    })
 }
 
 /// Takes the bytes out and sends them back in new shared memory.

@@ -12,8 +12,9 @@ use serde::{Deserialize, Serialize};
 
 pub use bytes::{BYTES, MEMORY, VECTOR, VECTORS};
 pub use bytes::{bytes, bytes_child, memory, memory_child, vectors, vectors_child};
+pub use bytes::{bytes_trip, memory_trip, vectors_trip};
 pub use ping_pong::{PING_PONG, WORDS, ping_pong, words_child};
-pub use pipelined::{PIPELINED, pipelined};
+pub use pipelined::{PIPELINED, SPINS, Spinners, pipelined, spins_child};
 
 use crate::Result;
 use crate::child::Child;

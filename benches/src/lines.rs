@@ -159,7 +159,7 @@ pub fn time(seconds: f64) -> String {
 }
 
 /// A rate with three digits and a unit that suits it.
-fn scaled(rate: f64, unit: &str) -> String {
+pub fn scaled(rate: f64, unit: &str) -> String {
     match rate {
         r if r < 1e3 => format!("{} {unit}", plain(r)),
         r if r < 1e6 => format!("{} k{unit}", plain(r / 1e3)),
@@ -169,7 +169,7 @@ fn scaled(rate: f64, unit: &str) -> String {
 }
 
 /// A number with about three digits.
-fn plain(number: f64) -> String {
+pub fn plain(number: f64) -> String {
     let decimals = match number.abs() {
         0.0 => 0,
         n if n < 10.0 => 2,
