@@ -10,7 +10,7 @@ It answers `ready VERSION` or `missing WHY`, and then a line to each line: secon
     birth                               a new pool to its first result; its end is not in the time
     death                               a task that ends its process to the next result, by a new pool if need be
     process                             a process for one call
-    memory                              bytes that the processes of the pool have for themselves, each
+    memory                              bytes that a process of the pool has for itself, which its end would free
     turns SECONDS                       how many turns of `spin` take so long
     end                                 ends; a forked neighbour may keep the input open
 
@@ -212,8 +212,9 @@ class Answers:
         return self.timed(globals()[function], [int(argument)] * int(count), int(chunk))
 
     def sums(self, length, count, chunk):
-        data = os.urandom(int(length))
-        return self.timed(zlib.crc32, [data] * int(count), int(chunk))
+        data = bytearray(os.urandom(int(length)))
+        # Of an object that is in a chunk several times, pickle sends only the first.
+        return self.timed(zlib.crc32, [bytes(data) for _ in range(int(count))], int(chunk))
 
     def echo(self, length, count):
         pool, data = self.pool(), os.urandom(int(length))
@@ -286,7 +287,7 @@ def children():
 def own_bytes(pid):
     with open(f"/proc/{pid}/smaps_rollup") as file:
         lines = dict(line.split(":", 1) for line in file.read().splitlines()[1:])
-    return int(lines["Pss"].split()[0]) * 1024
+    return sum(int(lines[key].split()[0]) for key in ("Private_Clean", "Private_Dirty")) * 1024
 
 
 def main():

@@ -8,11 +8,15 @@
 //! and its verdict is the median of the ratios *within* a round. [`figure`] measures, [`figures`]
 //! is the list.
 //!
+//! [`comparison`] is another program: every backend beside its peers, over lengths of tasks, sizes of payloads, chunks
+//! and workers. What it finds is `REPORT.md`. `cargo bench -p benches --bench curves` is for who changes the pools.
+//!
 //! ```text
 //! figures ──> figure ──> lines         what is measured and must be reached; the rounds; the lines
 //!    ├──> subjects                     the pool's side of each figure
 //!    ├──> limits                       bare spinning, bare futex, bare copies, bare spawn, bare fork
-//!    └──> peers                        ipc-channel, procspawn, rayon, threadpool, rusty_pool, CPython
+//!    ├──> peers                        ipc-channel, procspawn, rayon, threadpool, rusty_pool, CPython
+//! comparison                            its tables, and the report that it writes
 //! ```
 
 pub mod child;

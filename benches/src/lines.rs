@@ -170,6 +170,9 @@ pub fn scaled(rate: f64, unit: &str) -> String {
 
 /// A number with about three digits.
 pub fn plain(number: f64) -> String {
+    if number > 0.0 && number < 0.01 {
+        return "< 0.01".to_owned();
+    }
     let decimals = match number.abs() {
         0.0 => 0,
         n if n < 10.0 => 2,

@@ -9,6 +9,8 @@ pub(super) enum Who {
     Serial,
     ThreadPool,
     Spawn,
+    /// The same with values in `codec::Plain`.
+    SpawnPlain,
     Fork,
     ForkServer,
     /// A `Process` for each call.
@@ -66,6 +68,7 @@ impl Who {
             Serial => "serial",
             ThreadPool => "ThreadPool",
             Spawn => "ProcessPool, Spawn",
+            SpawnPlain => "ProcessPool, Spawn, codec::Plain",
             Fork => "ProcessPool, Fork",
             ForkServer => "ProcessPool, ForkServer",
             ProcessSpawn => "Process, Spawn",
@@ -120,9 +123,8 @@ impl Who {
 
     pub(super) fn whose(self) -> Whose {
         match self {
-            Serial | ThreadPool | Spawn | Fork | ForkServer | ProcessSpawn | ProcessForkServer | ForkMap => {
-                Whose::Ours
-            }
+            Serial | ThreadPool | Spawn | SpawnPlain | Fork | ForkServer | ProcessSpawn
+            | ProcessForkServer | ForkMap => Whose::Ours,
             _ if self.python().is_some() => Whose::Pythons,
             _ => Whose::Rusts,
         }

@@ -10,13 +10,14 @@ use plotters::prelude::*;
 
 use super::entrant::Who::{self, *};
 use super::entrant::Whose;
-use super::table::{Axis, Measured, Reading, short_time, size};
+use super::table::{Axis, Measured, Reading, short_time};
 use super::{ratios, text};
 
 /// Whose curves are shown; more than these nobody could tell from each other. All are in the tables.
-const SHOWN: [(Who, RGBColor); 11] = [
+const SHOWN: [(Who, RGBColor); 12] = [
     (ThreadPool, RGBColor(31, 119, 180)),
     (Spawn, RGBColor(214, 39, 40)),
+    (SpawnPlain, RGBColor(255, 152, 150)),
     (Rayon, RGBColor(23, 190, 207)),
     (Threadpool, RGBColor(127, 127, 127)),
     (Procspawn, RGBColor(255, 127, 14)),
@@ -116,9 +117,9 @@ where
             .legend(move |(x, y)| PathElement::new([(x, y), (x + 18, y)], style));
     }
     let place = if reading == Reading::SpeedUp {
-        SeriesLabelPosition::UpperLeft
-    } else {
         SeriesLabelPosition::LowerRight
+    } else {
+        SeriesLabelPosition::UpperLeft
     };
     chart
         .configure_series_labels()
@@ -144,7 +145,7 @@ impl Axis {
     fn shown(self, x: f64) -> String {
         match self {
             Axis::TaskLength => short_time(x),
-            Axis::Payload => size(x as usize),
+            Axis::Payload => decimal_size(x),
             Axis::ChunkSize | Axis::Workers | Axis::Cases => format!("{x:.0}"),
         }
     }
@@ -157,5 +158,14 @@ impl Reading {
             Reading::Time => "time",
             Reading::Memory => "memory",
         }
+    }
+}
+
+/// The marks of the axis are powers of ten.
+fn decimal_size(bytes: f64) -> String {
+    match bytes {
+        b if b < 1e3 => format!("{b:.0} B"),
+        b if b < 1e6 => format!("{:.0} kB", b / 1e3),
+        b => format!("{:.0} MB", b / 1e6),
     }
 }

@@ -1,7 +1,7 @@
 //! What follows from the numbers of a table: speed-ups, ratios to ours, crossing points, and who is quicker.
 
 use super::entrant::{Kind, Who, Whose};
-use super::table::{Column, Measured};
+use super::table::{Column, Measured, Reading};
 use crate::stats::{Spread, median};
 
 /// A ratio this far from 1 is no tie.
@@ -16,6 +16,20 @@ pub(super) fn speed_up(table: &Measured, column: usize, who: Who) -> Option<Spre
 pub(super) fn quotient(table: &Measured, column: usize, above: Who, below: Who) -> Option<Spread> {
     let (above, below) = (table.cell(column, above)?, table.cell(column, below)?);
     let rounds: Vec<f64> = above.rounds.iter().zip(&below.rounds).map(|(a, b)| a / b).collect();
+    Some(Spread::of(&rounds))
+}
+
+/// What `above` takes, divided by what `below` takes, where each is measured by the plain loop of its language, if the
+/// table has that: two languages have two loops, and the question is what a pool adds.
+fn compared(table: &Measured, column: usize, above: Who, below: Who) -> Option<Spread> {
+    if table.table.reading != Reading::SpeedUp || above.serial() == below.serial() {
+        return quotient(table, column, above, below);
+    }
+    let [above, its_loop, below, our_loop] = [above, above.serial(), below, below.serial()]
+        .map(|who| table.cell(column, who).map(|cell| &cell.rounds));
+    let (above, its_loop, below, our_loop) = (above?, its_loop?, below?, our_loop?);
+    let rounds = 0..above.len();
+    let rounds: Vec<f64> = rounds.map(|i| (above[i] / its_loop[i]) / (below[i] / our_loop[i])).collect();
     Some(Spread::of(&rounds))
 }
 
@@ -56,7 +70,7 @@ fn all(table: &Measured, pairs: Vec<(Who, Who)>) -> Vec<Duel<'_>> {
     let mut duels = Vec::new();
     for (ours, other) in pairs {
         for (i, (column, _)) in table.columns.iter().enumerate() {
-            if let Some(ratio) = quotient(table, i, other, ours) {
+            if let Some(ratio) = compared(table, i, other, ours) {
                 duels.push(Duel { table, column, ours, other, ratio });
             }
         }

@@ -38,7 +38,7 @@ pub(super) fn sentences(run: &Run) -> Vec<Sentence> {
         ("maps", maps),
         ("payloads", small_payloads),
         ("payloads", large_payloads),
-        ("checksums", crossings),
+        ("checksums", light_work),
         ("isolation", isolation),
         ("lives", births),
         ("lives", deaths),
@@ -77,13 +77,19 @@ fn beside(table: &Measured, column: &str, entrants: &[Who]) -> String {
 fn crossings(table: &Measured) -> Option<String> {
     let of = |who| Some(crossed_at(table.table.axis, &ratios::crossing(table, who)?));
     let (threads, processes) = (of(Who::ThreadPool)?, of(Who::Spawn)?);
-    let what = match table.table.name {
-        "checksums" => {
-            "With a nanosecond of work for each byte, a plain loop is beaten by size of the argument:"
-        }
-        _ => "With a task for each item, a plain loop is beaten by length of the task:",
-    };
-    Some(format!("{what} by a `ThreadPool` {threads}, by a `ProcessPool` {processes}."))
+    Some(format!(
+        "With a task for each item, a `ThreadPool` is faster than a plain loop for tasks {threads}, a `ProcessPool` \
+         {processes}."
+    ))
+}
+
+fn light_work(table: &Measured) -> Option<String> {
+    let of = |who| Some(crossed_at(table.table.axis, &ratios::crossing(table, who)?));
+    let (threads, plain, processes) = (of(Who::ThreadPool)?, of(Who::SpawnPlain)?, of(Who::Spawn)?);
+    Some(format!(
+        "With light work on each byte of an argument (a checksum), a `ThreadPool` is faster than a plain loop for arguments \
+         {threads}, a `ProcessPool` {plain} if they are sent as `codec::Plain`, {processes} otherwise."
+    ))
 }
 
 fn short_tasks(table: &Measured) -> Option<String> {
@@ -158,7 +164,7 @@ fn deaths(table: &Measured) -> Option<String> {
 fn memory(table: &Measured) -> Option<String> {
     let [spawn, fork] = numbers(table, "an idle worker", [Who::Spawn, Who::Fork])?;
     Some(format!(
-        "An idle worker process keeps {spawn} spawned, {fork} forked; {}.",
+        "An idle worker process has {spawn} for itself if it was spawned, {fork} if it was forked; {}.",
         beside(table, "an idle worker", &[Who::Procspawn, Who::PyPool, Who::PyPoolSpawn])
     ))
 }

@@ -123,11 +123,12 @@ fn beside_ours(out: &mut String, measured: &Measured) {
     if duels.is_empty() {
         return;
     }
-    let what = if measured.table.reading == Reading::Memory { "memory" } else { "time" };
-    let _ = writeln!(
-        out,
-        "The {what} of each peer divided by ours, of the same kind; **below 1 the peer is ahead**:\n"
-    );
+    let what = match measured.table.reading {
+        Reading::SpeedUp => "Our speed-up divided by that of each peer",
+        Reading::Time => "The time of each peer divided by ours",
+        Reading::Memory => "The memory of each peer divided by ours",
+    };
+    let _ = writeln!(out, "{what}, of the same kind; **below 1 the peer is ahead**:\n");
     head(out, "", measured);
     for who in measured.entrants().into_iter().filter(|who| who.whose() != Whose::Ours) {
         let of_who: Vec<&Duel> = duels.iter().filter(|duel| duel.other == who).collect();
@@ -196,7 +197,7 @@ fn threads_or_processes(out: &mut String, run: &Run) {
 fn losses(out: &mut String, run: &Run) {
     let duels: Vec<Duel> = run.tables.iter().flat_map(ratios::duels).collect();
     *out += "## Where we lose\n\nEvery case where a peer, or a plain loop, takes at least 5 % less than ours. The ratio is what \
-             the other takes, divided by what ours takes.\n\n";
+             the other takes, divided by what ours takes; between languages each is measured by its own plain loop.\n\n";
     let lost: Vec<&Duel> = sorted(duels.iter().filter(|duel| duel.is_lost()).collect());
     let won = duels.iter().filter(|duel| duel.is_won()).count();
     let _ = writeln!(

@@ -6,9 +6,9 @@ use crate::comparison::entrant::like_kind;
 use crate::comparison::table::{Axis, Column, Entry, Field, Reading, Scale, Table};
 use crate::{Result, work};
 
-const ARITHMETIC: &str = "arithmetic, 100 µs";
+const ARITHMETIC: &str = "arithmetic, 1 ms";
 const LOCK: &str = "the same under a global lock";
-const ALLOCATIONS: &str = "a map of 1 000 strings";
+const ALLOCATIONS: &str = "a map of 10 000 strings";
 const PAGES: &str = "48 MiB of fresh memory";
 
 pub(super) fn table() -> Table {
@@ -37,8 +37,8 @@ fn start() -> Result<Field> {
 }
 
 fn entries(crew: &Crew, case: &str, scale: Scale) -> Vec<Entry> {
-    let turns = work::turns_in(1e-4);
-    let most = (scale.turn() / 1e-4) as usize;
+    let turns = work::turns_in(1e-3);
+    let most = (scale.turn() / 1e-3) as usize;
     let grain = Grain::One;
     match case {
         LOCK => {
@@ -46,7 +46,7 @@ fn entries(crew: &Crew, case: &str, scale: Scale) -> Vec<Entry> {
             crew.mapping(job, work::spin_locked, scale)
         }
         ALLOCATIONS => {
-            let job = Job { f: work::small_allocations, item: 1_000, most, grain, python: None };
+            let job = Job { f: work::small_allocations, item: 10_000, most, grain, python: None };
             crew.mapping(job, work::small_allocations, scale)
         }
         PAGES => {

@@ -22,9 +22,9 @@ pub(super) fn table() -> Table {
         name: "memory",
         title: "Memory of a worker",
         question: "What does an idle worker keep?",
-        what: "After 100 small tasks: of a worker process its proportional set size (`Pss` of `smaps_rollup`), pages \
-               that several processes have divided among them; of a thread what the program's grew by. A fork shares \
-               most of its pages with this program; a process of Python has an interpreter."
+        what: "After 100 small tasks: the pages that a worker process has for itself alone (`Private_*` of `smaps_rollup`), \
+               which its end would free; of a thread what the program's grew by. A forked process shares with its parent \
+               what neither has written to."
             .into(),
         axis: Axis::Cases,
         reading: Reading::Memory,
@@ -85,23 +85,28 @@ fn entry(who: Who, mut bytes: impl FnMut() -> Result<f64> + 'static) -> Entry {
 
 fn by_threads<P>(new: impl FnOnce() -> Result<P>) -> Result<f64> {
     let own = std::process::id();
-    let before = proportional_set(own)?;
+    let before = private_bytes(own)?;
     let _pool = new()?;
-    Ok((proportional_set(own)? - before).max(0.0) / MANY_THREADS as f64)
+    Ok((private_bytes(own)? - before).max(0.0) / MANY_THREADS as f64)
 }
 
 fn by_processes<P>(new: impl FnOnce() -> Result<P>) -> Result<f64> {
     let before = descendants();
     let _pool = new()?;
     let born = descendants().into_iter().filter(|pid| !before.contains(pid));
-    let sizes = born.map(proportional_set).collect::<Result<Vec<f64>>>()?;
+    let sizes = born.map(private_bytes).collect::<Result<Vec<f64>>>()?;
     Ok(sizes.iter().sum::<f64>() / WORKERS as f64)
 }
 
-/// In bytes.
-fn proportional_set(pid: u32) -> Result<f64> {
+/// The bytes that a process shares with no other.
+fn private_bytes(pid: u32) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("Pss:")).ok_or("smaps_rollup has no Pss")?;
-    let kibibytes: f64 = line.trim_end_matches("kB").trim().parse()?;
+    let lines =
+        text.lines().filter(|line| line.starts_with("Private_Clean:") || line.starts_with("Private_Dirty:"));
+    let mut kibibytes = 0.0;
+    for line in lines {
+        let number = line.split_whitespace().nth(1).ok_or("a line of smaps_rollup has no number")?;
+        kibibytes += number.parse::<f64>()?;
+    }
     Ok(kibibytes * 1024.0)
 }

@@ -4,6 +4,7 @@ use std::iter;
 use std::rc::Rc;
 
 use pool::Pool;
+use pool::codec::Plain;
 
 use super::WORKERS;
 use crate::comparison::crew::{Crew, Grain, METHODS, map_ours};
@@ -35,7 +36,8 @@ pub(super) fn tables() -> Vec<Table> {
             question: "From which size of an argument on is light work worth sending: a nanosecond for each byte?",
             what: "Speed-up over a plain loop in the same language. A `map` as it is over vectors of so many bytes; the \
                    function is a checksum, in Rust FNV-1a, in Python `zlib.crc32`; 2 workers. The plain loop and rayon \
-                   borrow the vectors, the pools are given them."
+                   borrow the vectors, the pools are given them. Our processes are asked twice: with vectors of bytes as they \
+                   are, and in `codec::Plain`, which sends each as memory; peers are compared with the first."
                 .into(),
             axis: Axis::Payload,
             reading: Reading::SpeedUp,
@@ -119,6 +121,14 @@ fn checksums(crew: &Crew, len: usize, scale: Scale) -> Result<Vec<Entry>> {
     for ((who, _), pool) in METHODS.into_iter().zip(&crew.processes) {
         entries.push(entry(who, ours(pool.clone())));
     }
+    let [pool, ..] = crew.processes.clone();
+    let plain = move |vectors: Vec<Vec<u8>>| {
+        let items: Vec<Plain<Vec<u8>>> = vectors.into_iter().map(Plain).collect();
+        let sum = |bytes: Plain<Vec<u8>>| work::checksum(&bytes.0);
+        let (time, sums) = timing::once(|| map_ours(&*pool, sum, items, Grain::Default));
+        Ok((time, sums?))
+    };
+    entries.insert(3, entry(Who::SpawnPlain, Box::new(plain)));
     let pool = crew.rayon.clone();
     let by_rayon = move |vectors: Vec<Vec<u8>>| {
         Ok(timing::once(|| rayon::map_items(&pool, &vectors, None, |bytes| work::checksum(bytes))))
