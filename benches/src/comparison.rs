@@ -17,8 +17,8 @@
 //!
 //! **What a number is.** A cell holds one number for each round: seconds for one item, or bytes for one worker. Ratios
 //! are taken within a round, as figures do it; shown are the median and the quartiles. An entrant does so many items
-//! in a round as take it some 30 ms, but no more than the serial loop does in that time: whoever needs a millisecond
-//! for an item of a microsecond is not asked for 30 000 of them. The first round warms up, finds that number, and does
+//! in a round as take it some 20 ms, but no more than the serial loop does in that time: whoever needs a millisecond
+//! for an item of a microsecond is not asked for 20 000 of them. The first round warms up, finds that number, and does
 //! not count.
 //!
 //! **What is not done.** Not the full product of backend, length, payload, chunk and workers: one of these changes in
