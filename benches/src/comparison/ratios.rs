@@ -96,8 +96,10 @@ pub(super) enum Crossing {
     /// It is above from the first column on.
     Before(f64),
     At(f64),
-    /// It is not above at the last column.
+    /// It is not above in any column; this is the last.
     After(f64),
+    /// It is above in some columns, but not in the last.
+    Lost(f64),
 }
 
 /// Where the speed-up of `who` over the plain loop goes above 1.
@@ -114,7 +116,8 @@ fn interpolated(points: &[(f64, f64)]) -> Option<Crossing> {
         return Some(Crossing::Before(first.0));
     };
     let Some(&(x1, y1)) = points.get(below + 1) else {
-        return Some(Crossing::After(last.0));
+        let was_above = points.iter().any(|(_, y)| *y >= 1.0);
+        return Some(if was_above { Crossing::Lost(last.0) } else { Crossing::After(last.0) });
     };
     let (x0, y0) = points[below];
     let part = (1.0 - y0) / (y1 - y0);
@@ -140,7 +143,8 @@ mod tests {
     #[test]
     fn a_curve_that_stays_on_one_side_has_no_crossing() {
         assert_eq!(interpolated(&[(1.0, 1.2), (10.0, 1.5)]), Some(Crossing::Before(1.0)));
-        assert_eq!(interpolated(&[(1.0, 1.2), (10.0, 0.5)]), Some(Crossing::After(10.0)));
+        assert_eq!(interpolated(&[(1.0, 0.2), (10.0, 0.5)]), Some(Crossing::After(10.0)));
+        assert_eq!(interpolated(&[(1.0, 1.2), (10.0, 0.5)]), Some(Crossing::Lost(10.0)));
         assert_eq!(interpolated(&[]), None);
     }
 }

@@ -169,6 +169,7 @@ pub(super) fn crossed_at(axis: Axis, crossing: &Crossing) -> String {
         Crossing::Before(x) => format!("everywhere from {} on", shown(*x)),
         Crossing::At(x) => format!("from {} on", shown(*x)),
         Crossing::After(x) => format!("not up to {}", shown(*x)),
+        Crossing::Lost(x) => format!("in between, but not at {}", shown(*x)),
     }
 }
 
