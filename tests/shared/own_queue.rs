@@ -14,6 +14,8 @@ with_the_other_side_everywhere!(
     a_wait_for_several_things_ends_when_a_queue_has_an_item_or_is_closed,
     the_text_form_of_a_queue_shows_its_length,
     queues_leave_nothing_behind,
+    simple_queues_leave_nothing_behind,
+    joinable_queues_leave_nothing_behind,
 );
 
 by_itself!(
@@ -90,17 +92,26 @@ fn the_text_form_of_a_queue_shows_its_length(_: Elsewhere) {
     assert_eq!((error.to_string(), format!("{error:?}")), ("the queue is full".into(), "Full(..)".into()));
 }
 
-fn queues_leave_nothing_behind(elsewhere: Elsewhere) {
-    fn look((queue, nth): (Queue<Vec<u32>>, u32)) -> bool {
-        queue.get().is_ok_and(|item| item == [nth; 3]) && queue.is_empty()
-    }
-    let make = |nth| {
-        let queue = Queue::new().unwrap();
-        queue.put(vec![nth; 3]).unwrap();
-        queue
+/// The same of each kind of queue.
+macro_rules! leaves_nothing_behind {
+    ($test:ident, $queue:ident) => {
+        fn $test(elsewhere: Elsewhere) {
+            fn look((queue, nth): ($queue<Vec<u32>>, u32)) -> bool {
+                queue.get().is_ok_and(|item| item == [nth; 3]) && queue.is_empty()
+            }
+            let make = |nth| {
+                let queue = $queue::new().unwrap();
+                queue.put(vec![nth; 3]).unwrap();
+                queue
+            };
+            churn(elsewhere, make, look);
+        }
     };
-    churn(elsewhere, make, look);
 }
+
+leaves_nothing_behind!(queues_leave_nothing_behind, Queue);
+leaves_nothing_behind!(simple_queues_leave_nothing_behind, SimpleQueue);
+leaves_nothing_behind!(joinable_queues_leave_nothing_behind, JoinableQueue);
 
 fn a_worker_of_limited_memory_gets_a_queue_of_limited_bytes() {
     fn echo((there, back): (Queue<u64>, JoinableQueue<u64>)) -> Result<(), String> {
