@@ -34,21 +34,20 @@ fn square(x: u64) -> u64 {
 
 /// What was there before is what is there after.
 fn nothing_left(body: impl FnOnce()) {
-    let before = Census::take();
+    let before = Census::settled();
     body();
     before.assert_restored();
 }
 
 fn after_close_and_join<B: Backend>() {
-    nothing_left(|| {
-        let pool = B::pool(2);
-        assert_eq!(pool.map(square, 0..100).unwrap().len(), 100);
-        pool.close();
-        pool.join().unwrap();
-        let joined = Census::take();
-        drop(pool);
-        assert_eq!((joined.children.len(), joined.threads), (0, Census::take().threads), "join left nobody");
-    });
+    let before = Census::settled();
+    let pool = B::pool(2);
+    assert_eq!(pool.map(square, 0..100).unwrap().len(), 100);
+    pool.close();
+    pool.join().unwrap();
+    before.assert_nobody_left();
+    drop(pool);
+    before.assert_restored();
 }
 
 fn after_terminate_and_join<B: Backend>() {
@@ -105,8 +104,7 @@ fn after_drop_with_handles_held<B: Backend>() {
     let handles: Vec<_> = (0..100).map(|x| pool.apply_async(square, x)).collect();
     let results = pool.imap(square, 0..);
     drop(pool);
-    let held = Census::take();
-    assert_eq!((held.children, held.threads), (before.children.clone(), before.threads.clone()));
+    before.assert_nobody_left();
     drop((view, handles, results));
     before.assert_restored();
 }

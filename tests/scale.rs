@@ -27,7 +27,7 @@ alone_on_every_start_method!(within super::LIMIT; pools_made_and_dropped, many_w
 /// A thousand pools, one after another: some used, some not, some in mid work.
 fn pools_made_and_dropped(method: StartMethod) {
     drop(pool_of(method, 2));
-    let before = Census::take();
+    let before = Census::settled();
     let (pools, mut at_first) = (size(1_000, 100), 0);
     for number in 0..pools {
         let pool = pool_of(method, 2);

@@ -25,8 +25,8 @@ pub(crate) struct Census {
 const BOUND: Duration = Duration::from_secs(10);
 
 impl Census {
-    /// Takes a census once the births that are under way have come to an end: when it has been the same for
-    /// a while.
+    /// Takes a census once the births and ends that are under way are over: when it has been the same for a
+    /// while. A thread that was joined is in the kernel's list for an instant more.
     pub(crate) fn settled() -> Census {
         let bound = Instant::now() + BOUND;
         let (mut last, mut same) = (Census::take(), 0);
@@ -42,8 +42,10 @@ impl Census {
     pub(crate) fn take() -> Census {
         let mut threads = BTreeMap::new();
         for task in fs::read_dir("/proc/self/task").expect("the list of threads").flatten() {
-            let name = fs::read_to_string(task.path().join("comm")).unwrap_or_default();
-            *threads.entry(name.trim().to_owned()).or_default() += 1;
+            // One that has no name any more has ended since the list was read.
+            if let Ok(name) = fs::read_to_string(task.path().join("comm")) {
+                *threads.entry(name.trim().to_owned()).or_default() += 1;
+            }
         }
         // Reading the folder takes a descriptor of its own, which is gone by the time it is looked at.
         let opened: Vec<PathBuf> =
@@ -66,28 +68,34 @@ impl Census {
     /// Waits until this process has again what it had; fails when it does not come to that.
     #[track_caller]
     pub(crate) fn assert_restored(&self) {
-        let bound = Instant::now() + BOUND;
-        loop {
-            let now = Census::take();
-            if now == *self {
-                return;
-            }
-            assert!(Instant::now() < bound, "left behind\n before: {self:?}\n    now: {now:?}");
-            thread::sleep(Duration::from_millis(1));
-        }
+        self.wait_for("left behind", |now| now == self);
+    }
+
+    /// Waits until this process has again the children and threads that it had; fails when it does not come
+    /// to that.
+    #[track_caller]
+    pub(crate) fn assert_nobody_left(&self) {
+        self.wait_for("somebody left behind", |now| {
+            (&now.children, &now.threads) == (&self.children, &self.threads)
+        });
     }
 
     /// Waits until this process has no more than it had, and as many children; fails when it does not
     /// come to that. Less is fine: what a worker needs while it is born may have been counted before.
     #[track_caller]
     pub(crate) fn assert_no_more(&self) {
+        self.wait_for("more than before", |now| now.is_within(self));
+    }
+
+    #[track_caller]
+    fn wait_for(&self, otherwise: &str, is_well: impl Fn(&Census) -> bool) {
         let bound = Instant::now() + BOUND;
         loop {
             let now = Census::take();
-            if now.is_within(self) {
+            if is_well(&now) {
                 return;
             }
-            assert!(Instant::now() < bound, "more than before\n before: {self:?}\n    now: {now:?}");
+            assert!(Instant::now() < bound, "{otherwise}\n before: {self:?}\n    now: {now:?}");
             thread::sleep(Duration::from_millis(1));
         }
     }
