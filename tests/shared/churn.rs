@@ -17,8 +17,6 @@ pub(crate) fn kills() -> u32 {
 
 /// How many at a time.
 const BATCH: u32 = 50;
-/// What the first so many leave is no more than the others may: so a leak of one in two is seen.
-const SETTLING: u32 = 100;
 
 /// What a process has of shared objects: descriptors of all kinds, and mappings.
 pub(crate) fn held() -> (usize, usize) {
@@ -47,8 +45,7 @@ where
             let pool = builder.build().expect("a pool");
             if method == StartMethod::ForkServer {
                 pool.apply(|()| (), ()).expect("a worker");
-                // With it come the other things that the pool makes ahead for its next worker.
-                eventually("a spare", || children_of(std::process::id()).into_iter().any(is_spare));
+                eventually("the pool has all that it makes ahead of need", watches_its_spare);
             }
             run(&pool, make, look);
         }
@@ -61,27 +58,32 @@ where
     F: TaskFn<(O, u32), Output = bool> + Copy,
 {
     let rest = || (held(), pool.apply(|()| held(), ()).expect("a count"));
-    let mut before = rest();
+    let mut before = None;
     for first in (0..count()).step_by(BATCH as usize) {
         let objects: Vec<(O, u32)> = (first..first + BATCH).map(|nth| (make(nth), nth)).collect();
         let looked = pool.map(look, objects.clone()).expect("every object arrives");
         assert!(looked.iter().all(|whole| *whole));
         drop(objects);
-        // What has no more to do leaves a moment later.
-        let no_more = |now: (usize, usize), before: (usize, usize)| now.0 <= before.0 && now.1 <= before.1;
-        if first < SETTLING {
-            // The first ones come with what is made once.
-            let most =
-                |now: (usize, usize), before: (usize, usize)| (now.0.max(before.0), now.1.max(before.1));
-            let now = rest();
-            before = (most(now.0, before.0), most(now.1, before.1));
-            continue;
-        }
+        // The first ones come with what is made once; and what has no more to do leaves a moment later.
+        let before = *before.get_or_insert_with(rest);
         eventually("both sides have no more than before", || {
             let now = rest();
+            let no_more =
+                |now: (usize, usize), before: (usize, usize)| now.0 <= before.0 && now.1 <= before.1;
             no_more(now.0, before.0) && no_more(now.1, before.1)
         });
     }
+}
+
+/// Whether this process has a descriptor of the fork server's spare child. A pool that uses the server gets it last of
+/// what it makes for its next worker.
+fn watches_its_spare() -> bool {
+    let mut children = children_of(std::process::id()).into_iter();
+    let Some(spare) = children.find(|child| is_spare(*child)) else { return false };
+    let entry = format!("Pid:\t{spare}");
+    let descriptors = std::fs::read_dir("/proc/self/fdinfo").expect("the descriptors").flatten();
+    let mut texts = descriptors.filter_map(|descriptor| std::fs::read_to_string(descriptor.path()).ok());
+    texts.any(|text| text.lines().any(|line| line == entry))
 }
 
 /// A value as the bytes that cross, where nothing goes along with them.
