@@ -6,8 +6,8 @@
 //! address, relative to the program's image, is what a request carries; there they decode the
 //! argument, conjure the function out of its type, run it, and encode what came of it.
 //!
-//! Its `unsafe` is one expression: [`conjure`]. Another is in [`is_same`], for this is the file of types that the
-//! compiler knows and a generic caller does not.
+//! Its `unsafe` is two expressions: in [`conjure`], and in [`is_same`], for this is the file of types that the compiler
+//! knows and a generic caller does not.
 
 #![allow(unsafe_code)]
 
@@ -57,7 +57,7 @@ pub(crate) fn conjure<F: Send + Sync + 'static>() -> &'static F {
     unsafe { std::ptr::NonNull::<F>::dangling().as_ref() }
 }
 
-/// Whether `T` is `U`, where it is not known that `T` has no lifetimes. Folds to a constant.
+/// Whether `T` is `U` but for lifetimes, where it is not known that `T` has none. Folds to a constant.
 pub(crate) fn is_same<T, U: 'static>() -> bool {
     trait Id {
         fn id(&self) -> TypeId
@@ -75,8 +75,7 @@ pub(crate) fn is_same<T, U: 'static>() -> bool {
     let phantom = PhantomData::<T>;
     let any: &(dyn Id + '_) = &phantom;
     // SAFETY: only the lifetime within the type is changed, of an object that has no data and lives as long as it is
-    // used here. `id` is the same code for every lifetime. What it says is the truth but for lifetimes in `T`; and `U`
-    // has none that are not 'static, so that what is the same but for those has none.
+    // used here. `id` is the same code for every lifetime. Nothing is made of what it says but a `bool`.
     let any = unsafe { std::mem::transmute::<&(dyn Id + '_), &(dyn Id + 'static)>(any) };
     any.id() == TypeId::of::<U>()
 }
