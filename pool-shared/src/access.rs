@@ -15,7 +15,7 @@ use std::time::Instant;
 
 use crate::raw::{LOCK_WORDS, RawLock};
 use crate::rows::{Line, Row, Rows, words_for, words_for_line};
-use crate::sync::{AtomicU64, Relaxed, Waits, is_alive, this_thread};
+use crate::sync::{AtomicU64, Relaxed, is_alive, this_thread};
 
 const WRITER: usize = LOCK_WORDS;
 const MARK: usize = LOCK_WORDS + 1;
@@ -88,34 +88,16 @@ impl<'a> Access<'a> {
         }
         let place = self.line.join(this_thread(), what == For::Writing);
         drop(held);
-        self.wait(what, place, end)
-    }
-
-    #[cold]
-    fn wait(self, what: For, place: Option<Row<'a>>, end: Option<Instant>) -> bool {
-        let mut waits = Waits::until(end);
-        loop {
-            let slice = waits.slice();
-            if let Some(slice) = slice {
-                self.line.sleep(place.as_ref(), slice);
-            }
-            let _held = self.lock.hold();
-            self.line.bury_first();
-            let takes = self.take_if_may(what, place.as_ref()) || {
+        let take = |place: Option<&Row<'a>>| {
+            self.take_if_may(what, place) || {
                 // The first in the line looks after those that have the lock.
-                if self.line.is_next(place.as_ref(), |_| true) {
+                if self.line.is_next(place, |_| true) {
                     self.bury();
                 }
-                self.take_if_may(what, place.as_ref())
-            };
-            if takes || slice.is_none() {
-                if let Some(row) = place {
-                    row.remove();
-                }
-                self.call_next();
-                return takes;
+                self.take_if_may(what, place)
             }
-        }
+        };
+        self.line.wait(self.lock, place, end, take, || self.call_next())
     }
 
     fn take_if_may(self, what: For, place: Option<&Row<'a>>) -> bool {

@@ -18,7 +18,7 @@ use std::time::Instant;
 
 use crate::raw::{LOCK_WORDS, RawLock};
 use crate::rows::{Line, Row, Rows, words_for, words_for_line};
-use crate::sync::{AtomicU64, Relaxed, Waits, is_alive, this_process, this_thread};
+use crate::sync::{AtomicU64, Relaxed, is_alive, this_process, this_thread};
 
 /// How many processes can have permits at a time, and be known to.
 const HOLDERS: usize = if cfg!(loom) { 1 } else { 1024 };
@@ -103,20 +103,8 @@ impl<'a> Permits<'a> {
         }
         let place = self.line.join(this_thread(), false);
         drop(held);
-        self.wait(place, end)
-    }
-
-    #[cold]
-    fn wait(self, place: Option<Row<'a>>, end: Option<Instant>) -> bool {
-        let mut waits = Waits::until(end);
-        loop {
-            let slice = waits.slice();
-            if let Some(slice) = slice {
-                self.line.sleep(place.as_ref(), slice);
-            }
-            let _held = self.lock.hold();
-            self.line.bury_first();
-            let is_next = self.line.is_next(place.as_ref(), |_| true);
+        let take = |place: Option<&Row<'a>>| {
+            let is_next = self.line.is_next(place, |_| true);
             if is_next && self.spare() == 0 {
                 self.holders.bury();
             }
@@ -124,14 +112,9 @@ impl<'a> Permits<'a> {
             if takes {
                 self.take();
             }
-            if takes || slice.is_none() {
-                if let Some(row) = place {
-                    row.remove();
-                }
-                self.call_next();
-                return takes;
-            }
-        }
+            takes
+        };
+        self.line.wait(self.lock, place, end, take, || self.call_next())
     }
 
     fn take(self) {

@@ -4,8 +4,10 @@
 //! row in use, and is stored last and taken out first. So wherever who does that is killed, a row is there or not.
 //! The two bits in a name that name nobody are the object's to tell the row's owner something, who sleeps on them.
 
-use crate::sync::{AtomicU64, FIRST, Relaxed, WHO, is_alive, wait_low, wake_low};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+use crate::raw::RawLock;
+use crate::sync::{AtomicU64, FIRST, Relaxed, WHO, Waits, is_alive, wait_low, wake_low};
 
 /// In a row of one that waits: look again.
 const CALLED: u64 = FIRST;
@@ -151,8 +153,38 @@ impl<'a> Line<'a> {
         self.rows.iter()
     }
 
+    /// Waits at this place, if there is one, until `take` has taken what the line is for, at most until `end`. Then the
+    /// place is given up, and `leave` tells those whose turn it may be now. Both are called under the lock.
+    #[cold]
+    pub(crate) fn wait(
+        self,
+        lock: RawLock<'_>,
+        place: Option<Row<'a>>,
+        end: Option<Instant>,
+        take: impl Fn(Option<&Row<'a>>) -> bool,
+        leave: impl FnOnce(),
+    ) -> bool {
+        let mut waits = Waits::until(end);
+        loop {
+            let slice = waits.slice();
+            if let Some(slice) = slice {
+                self.sleep(place.as_ref(), slice);
+            }
+            let _held = lock.hold();
+            self.bury_first();
+            let takes = take(place.as_ref());
+            if takes || slice.is_none() {
+                if let Some(row) = place {
+                    row.remove();
+                }
+                leave();
+                return takes;
+            }
+        }
+    }
+
     /// Sleeps until called, or for a slice. For who has no row, a slice.
-    pub(crate) fn sleep(self, row: Option<&Row<'a>>, slice: Duration) {
+    fn sleep(self, row: Option<&Row<'a>>, slice: Duration) {
         match row {
             Some(row) => {
                 let name = row.who();
