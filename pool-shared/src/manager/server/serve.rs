@@ -88,7 +88,14 @@ impl<'a> Caller<'a> {
     /// The same, and whether the client has gone in this moment, which the main thread may not have heard of yet. While a
     /// call waits nothing comes through its socket but the end.
     pub(super) fn is_gone(&self) -> bool {
-        let ended = |member: &Arc<Member>| stream::readable(member.socket.as_fd(), Some(Duration::ZERO));
+        let ended = |member: &Arc<Member>| {
+            let ended = stream::readable(member.socket.as_fd(), Some(Duration::ZERO));
+            if ended {
+                // Of whatever else came: it gets no answer, as when the main thread sees it first.
+                member.gone.store(true, SeqCst);
+            }
+            ended
+        };
         self.is_unwanted() || self.member.is_some_and(ended)
     }
 
@@ -254,12 +261,13 @@ impl Serving<'_> {
                 let too_long = Fault::TooLong(reply.len() as u64);
                 fail(too_long, &mut reply);
             }
-            let sent = channel.send(&reply);
+            // Who was told to go while its call waited gets no answer, however soon that call ends.
+            let is_answered = !self.member.gone.load(SeqCst) && channel.send(&reply).is_ok();
             if self.is_last {
                 // With the main thread all others end: not before whoever asked has the answer.
                 self.server.stop();
             }
-            if sent.is_err() || self.server.stopping.load(SeqCst) {
+            if !is_answered || self.server.stopping.load(SeqCst) {
                 return;
             }
         }
