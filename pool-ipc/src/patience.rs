@@ -21,6 +21,10 @@ pub struct Patience {
     most: Option<u32>,
     /// Waits in a row that were short.
     short: u32,
+    /// How often in a row all patience was in vain before a short sleep.
+    vain: u32,
+    /// So many waits do not look any more, until one tries again with all patience.
+    rest: u32,
     /// How many cores whoever started this process may use, if it knew.
     told: u32,
 }
@@ -35,16 +39,34 @@ pub(crate) fn known_cores() -> u32 {
     CORES.load(Relaxed)
 }
 
-/// About 60 µs of looks, the price of a wake-up across idle cores.
-const MOST: u32 = 1500;
+/// How many cores this process may use.
+pub fn cores() -> u32 {
+    match known_cores() {
+        0 => {
+            let cores = thread::available_parallelism().map_or(1, usize::from) as u32;
+            // ORDERING: as in `known_cores`.
+            CORES.store(cores, Relaxed);
+            cores
+        }
+        known => known,
+    }
+}
+
+/// About 120 µs of looks: more than a wake-up across idle cores takes, 50 to 90 µs on virtual machines.
+const MOST: u32 = 3000;
+/// Looks where each core has something better to do: about 6 µs, a little more than a short task takes.
+const FEW: u32 = 150;
 /// What patience grows from.
 const SEED: u32 = 30;
 /// On a shared core: how often to yield, and how many yields that let somebody else run are enough.
 const YIELDS: u32 = 8;
 const LONG_YIELDS: u32 = 2;
 const LONG_YIELD: Duration = Duration::from_micros(2);
-/// A sleep shorter than this would have been better spent looking.
-const WORTH: Duration = Duration::from_micros(60);
+/// A sleep shorter than this might have been better spent looking. It has two wake-ups in it where the other side
+/// slept too: whoever takes it for a long wait sleeps for ever, and so does the other side.
+const WORTH: Duration = Duration::from_micros(250);
+/// After a try in vain, the next is after twice as many waits: after at most 2 to the power of this.
+const RARELY: u32 = 5;
 /// So many short waits in a row are a rush.
 const RUSH: u32 = 8;
 
@@ -52,7 +74,7 @@ impl Patience {
     /// The most patience that this machine is worth.
     #[expect(clippy::new_without_default, reason = "what it will be depends on the machine")]
     pub const fn new() -> Patience {
-        Patience { looks: MOST, most: None, short: 0, told: 0 }
+        Patience { looks: MOST, most: None, short: 0, vain: 0, rest: 0, told: 0 }
     }
 
     /// The same, where the starter's number of cores is known; it may be 0.
@@ -71,16 +93,12 @@ impl Patience {
 
     #[cold]
     fn ask(&mut self) -> u32 {
-        let known = if self.told == 0 { known_cores() } else { self.told };
-        let cores = match known {
-            0 => {
-                let cores = thread::available_parallelism().map_or(1, usize::from) as u32;
-                CORES.store(cores, Relaxed);
-                cores
-            }
-            // This process may have been given fewer of them.
-            known => known.min(allowed_cores()),
+        let cores = match self.told {
+            0 => cores(),
+            told => told,
         };
+        // This thread may have been given fewer of them.
+        let cores = cores.min(allowed_cores());
         let most = if cores > 1 { MOST } else { 0 };
         self.looks = self.looks.min(most);
         *self.most.insert(most)
@@ -99,8 +117,20 @@ impl Patience {
         };
         for _ in 0..self.looks {
             if done() {
-                self.looks = most;
+                (self.looks, self.vain, self.rest) = (most, 0, 0);
                 self.short = self.short.saturating_add(1);
+                return true;
+            }
+            hint::spin_loop();
+        }
+        done()
+    }
+
+    /// Looks a few times, where those that are waited for need all cores. How long a sleep after it is says nothing.
+    #[inline]
+    pub fn glance(done: impl Fn() -> bool) -> bool {
+        for _ in 0..FEW {
+            if done() {
                 return true;
             }
             hint::spin_loop();
@@ -128,12 +158,22 @@ impl Patience {
 
     /// It was in vain, and the sleep after it lasted this long.
     pub fn slept(&mut self, length: Duration) {
-        if length < WORTH {
-            self.looks = (self.looks * 2 + SEED).min(self.most.unwrap_or(0));
-            self.short = self.short.saturating_add(1);
-        } else {
+        if length >= WORTH {
             self.looks /= 2;
             self.short = 0;
+            return;
+        }
+        self.short = self.short.saturating_add(1);
+        let most = self.most.unwrap_or(0);
+        if self.rest > 0 {
+            self.rest -= 1;
+            self.looks = if self.rest == 0 { most } else { 0 };
+        } else if self.looks < most {
+            self.looks = (self.looks * 2 + SEED).min(most);
+        } else {
+            // Whatever comes takes a little longer than it pays to look for.
+            self.vain = (self.vain + 1).min(RARELY);
+            (self.rest, self.looks) = (1 << self.vain, 0);
         }
     }
 
@@ -145,5 +185,60 @@ impl Patience {
     /// Whether waits have been short for a while: worth a one-off effort to make them shorter.
     pub fn is_rush(&self) -> bool {
         self.short >= RUSH
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Waits that looking does not shorten, with sleeps of so many microseconds: how often each looked.
+    fn in_vain(patience: &mut Patience, waits: usize, sleep: u64) -> Vec<u32> {
+        let wait = |_| {
+            let looks = patience.looks;
+            assert!(!patience.spin(false, || false));
+            patience.slept(Duration::from_micros(sleep));
+            looks
+        };
+        (0..waits).map(wait).collect()
+    }
+
+    fn of_two_cores() -> Patience {
+        Patience { most: Some(MOST), ..Patience::new() }
+    }
+
+    #[test]
+    fn after_long_sleeps_nobody_looks() {
+        let looks = in_vain(&mut of_two_cores(), 20, 1_000);
+        assert!(looks.is_sorted_by(|one, next| one > next || *next == 0), "{looks:?}");
+        assert_eq!(looks[12..], [0; 8]);
+    }
+
+    #[test]
+    fn where_looking_is_in_vain_it_is_tried_at_ever_longer_distances() {
+        let mut patience = of_two_cores();
+        in_vain(&mut patience, 500, 100);
+        let looks = in_vain(&mut patience, 132, 100);
+        assert_eq!(looks.iter().filter(|looks| **looks == MOST).count(), 4);
+        assert_eq!(looks.iter().filter(|looks| **looks == 0).count(), 128);
+    }
+
+    #[test]
+    fn two_that_both_sleep_find_out_that_looking_is_worth_it() {
+        let mut patience = of_two_cores();
+        in_vain(&mut patience, 20, 1_000);
+        assert_eq!(patience.looks, 0);
+        // Two wake-ups across cores; looking would have seen the answer after one.
+        let looks = in_vain(&mut patience, 7, 180);
+        assert!(looks.is_sorted(), "{looks:?}");
+        assert_eq!(patience.looks, MOST);
+        assert!(patience.spin(false, || true));
+        assert_eq!((patience.looks, patience.vain, patience.rest), (MOST, 0, 0));
+    }
+
+    #[test]
+    fn on_one_core_nobody_looks() {
+        let mut patience = Patience { most: Some(0), looks: 0, ..Patience::new() };
+        assert_eq!(in_vain(&mut patience, 100, 10), [0; 100]);
     }
 }

@@ -12,7 +12,7 @@ use pool_core::work::{End, Task};
 use pool_core::{Backend, EncodedInitializer, Error, ErrorKind, Event, Result, panics};
 use pool_ipc::bell::Bell;
 use pool_ipc::own;
-use pool_ipc::patience::Patience;
+use pool_ipc::patience::{Patience, cores};
 use pool_ipc::watch::Watch;
 
 use crate::births::Births;
@@ -61,7 +61,12 @@ thread_local! {
 pub(crate) enum Whereabouts {
     /// One was last seen on this thread's core.
     Here,
+    /// One was last seen on another.
     Elsewhere,
+    /// Nobody has said yet where.
+    Somewhere,
+    /// They need all cores: looking takes one from a worker.
+    Everywhere,
     /// There is none yet. Who is on its way may need this core.
     Nowhere,
 }
@@ -185,17 +190,21 @@ impl Shared {
     /// Where the workers are that have something to do.
     pub(crate) fn whereabouts(&self) -> Whereabouts {
         let core = pool_ipc::current_core();
-        let Ok(hub) = self.hub.try_lock() else { return Whereabouts::Elsewhere };
-        let mut seen = Whereabouts::Nowhere;
+        let Ok(hub) = self.hub.try_lock() else { return Whereabouts::Somewhere };
+        let (mut busy, mut here, mut elsewhere) = (0, false, false);
         for post in hub.posts.iter().flatten().filter(|post| post.lane.outstanding() > 0) {
-            if core == Some(post.lane.their_core()) {
-                return Whereabouts::Here;
-            }
-            if post.ready || post.lane.is_ready() {
-                seen = Whereabouts::Elsewhere;
-            }
+            let theirs = post.lane.their_core();
+            here |= theirs.is_some() && theirs == core;
+            elsewhere |= theirs.is_some() && theirs != core;
+            busy += u32::from(post.ready || post.lane.is_ready());
         }
-        seen
+        match busy {
+            2.. if busy >= cores() => Whereabouts::Everywhere,
+            _ if here => Whereabouts::Here,
+            _ if elsewhere && core.is_some() => Whereabouts::Elsewhere,
+            0 => Whereabouts::Nowhere,
+            _ => Whereabouts::Somewhere,
+        }
     }
 
     /// After `gone`: leaves nothing running.

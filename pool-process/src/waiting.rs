@@ -55,9 +55,16 @@ impl Shared {
         self.listening.set(Listener::Awake);
         while !event.is_set() && !is_over(deadline) {
             let looked = || event.is_set() || self.take_in_what_is_there();
-            let spun = match self.whereabouts() {
+            let whereabouts = self.whereabouts();
+            let spun = match whereabouts {
                 Whereabouts::Nowhere => false,
-                here => patience.spin(here == Whereabouts::Here, looked),
+                Whereabouts::Everywhere => Patience::glance(looked),
+                Whereabouts::Here => patience.spin(true, looked),
+                Whereabouts::Elsewhere => {
+                    patience.seen_elsewhere();
+                    patience.spin(false, looked)
+                }
+                Whereabouts::Somewhere => patience.spin(false, looked),
             };
             if spun {
                 continue;
@@ -71,7 +78,9 @@ impl Shared {
             });
             let start = Instant::now();
             self.bell.wait(count, deadline.map(|deadline| deadline.saturating_duration_since(start)));
-            patience.slept(start.elapsed());
+            if whereabouts != Whereabouts::Everywhere {
+                patience.slept(start.elapsed());
+            }
             event.unregister(registration);
             self.listening.set(Listener::Awake);
             self.visit(|hub, now| hub.take_in(now));

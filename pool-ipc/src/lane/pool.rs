@@ -280,8 +280,8 @@ impl PoolLane {
     }
 
     /// The core that the worker was last seen on.
-    pub fn their_core(&self) -> u16 {
-        self.their_core
+    pub fn their_core(&self) -> Option<u16> {
+        Some(self.their_core).filter(|core| *core != NO_CORE)
     }
 
     /// Takes the next reply in, copying it.

@@ -195,7 +195,13 @@ impl Inbox {
     /// to another, if it can: the kernel wakes a sleeper on the waker's core, and may leave the two there
     /// while other cores idle.
     fn shares_a_core(&mut self) -> bool {
-        let Some(core) = current_core().filter(|core| *core == self.their_core) else { return false };
+        let core = current_core().unwrap_or(NO_CORE);
+        if core == NO_CORE || core != self.their_core {
+            if core != NO_CORE && self.their_core != NO_CORE {
+                self.patience.seen_elsewhere();
+            }
+            return false;
+        }
         if self.patience.is_rush() && self.last_move.is_none_or(|last| last.elapsed() >= MOVE_EVERY) {
             self.last_move = Some(Instant::now());
             return !leave_core(core);
