@@ -25,8 +25,8 @@
 //! **How many tasks a lane gets.** One, while nothing is known of how long a task takes or it takes
 //! long: what waits then waits in the queue, where any worker that is free can have it. When tasks are
 //! short, a lane is filled for about [`AHEAD`](dispatch::AHEAD) of work, so that neither side waits for the
-//! other; tasks that turn out to wait behind a long one are taken back. A worker that may do `n` tasks is
-//! never given more than `n`.
+//! other; tasks that turn out to wait behind a long one are taken back, and so are those that wait in one lane when
+//! another worker has nothing to do. A worker that may do `n` tasks is never given more than `n`.
 
 mod crew;
 mod dispatch;

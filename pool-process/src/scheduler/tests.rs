@@ -89,6 +89,11 @@ impl Bench {
     }
 
     /// The oldest task of this seat is answered: which task ends with that, and what else is to be done.
+    /// The first seat with something to do.
+    fn busy(&mut self) -> SeatId {
+        (0..).find(|seat| !self.scheduler.tasks(*seat).is_empty()).unwrap()
+    }
+
     fn reply(&mut self, seat: SeatId) -> (Option<Job>, Vec<Action<Job>>) {
         self.reply_as(seat, false, None)
     }
@@ -126,7 +131,7 @@ fn short_tasks_are_sent_ahead_and_come_back_from_behind_a_long_one() {
     bench.submit(1);
     bench.now += Duration::from_micros(10);
     bench.reply(0);
-    assert_eq!(bench.scheduler.depth(), 20);
+    assert_eq!(bench.scheduler.depth(), pool_ipc::lane::CAPACITY.min(100));
     for number in 2..5 {
         assert_eq!(bench.submit(number), [Send(0)]);
     }
@@ -135,6 +140,41 @@ fn short_tasks_are_sent_ahead_and_come_back_from_behind_a_long_one() {
     assert_eq!(bench.tell(Event::Tick), [TakeBack(0)]);
     bench.tell(Event::TakenBack { seat: 0, kept: 1, count: 2 });
     assert!(bench.scheduler.tasks(0).iter().map(|job| job.number).eq([2, 3, 4]), "in order, sent again");
+}
+
+#[test]
+fn what_waits_in_one_lane_is_shared_out_when_another_worker_has_nothing_to_do() {
+    let mut bench = Bench::new(2);
+    bench.submit(0);
+    bench.now += Duration::from_micros(100);
+    let first = bench.busy();
+    assert_eq!(bench.reply(first), (Some(job(0)), vec![]));
+    // Three for each.
+    (1..7).for_each(|number| assert!(matches!(bench.submit(number)[..], [Send(_)])));
+    assert_eq!((bench.scheduler.tasks(0).len(), bench.scheduler.tasks(1).len()), (3, 3));
+    assert_eq!((bench.reply(0).1, bench.reply(0).1), (vec![], vec![]));
+    let (ended, actions) = bench.reply(0);
+    assert!(ended.is_some());
+    assert_eq!(actions, [TakeBack(1)]);
+    assert_eq!(bench.tell(Event::TakenBack { seat: 1, kept: 1, count: 2 }), [Send(0), Send(1)]);
+    // One that has no more than what it does keeps it.
+    assert_eq!(bench.reply(1).1, []);
+    assert_eq!(bench.reply(0).1, []);
+    assert_eq!(bench.reply(1).1, []);
+}
+
+#[test]
+fn what_takes_less_time_than_to_move_it_stays_where_it_is() {
+    let mut bench = Bench::new(2);
+    bench.submit(0);
+    bench.now += Duration::from_micros(1);
+    let first = bench.busy();
+    bench.reply(first);
+    (1..5).for_each(|number| assert!(matches!(bench.submit(number)[..], [Send(_)])));
+    assert_eq!((bench.reply(0).1, bench.reply(0).1), (vec![], vec![]));
+    // Unless the one before it turns out to be long.
+    bench.now += Duration::from_millis(20);
+    assert_eq!(bench.tell(Event::Tick), [TakeBack(1)]);
 }
 
 #[test]
