@@ -78,7 +78,8 @@ impl Shared {
             });
             let start = Instant::now();
             self.bell.wait(count, deadline.map(|deadline| deadline.saturating_duration_since(start)));
-            if whereabouts != Whereabouts::Everywhere {
+            // Of one that was not to be shortened by looking nothing is learnt.
+            if !matches!(whereabouts, Whereabouts::Nowhere | Whereabouts::Everywhere) {
                 patience.slept(start.elapsed());
             }
             event.unregister(registration);
