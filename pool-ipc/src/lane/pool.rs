@@ -344,7 +344,7 @@ impl PoolLane {
     pub fn take_back(&mut self) -> Vec<Returned> {
         self.flush();
         let kept = self.words().take_back(self.theirs(), self.seen);
-        let mut returned = Vec::new();
+        let mut returned = Vec::with_capacity(self.tail.wrapping_sub(kept) as usize);
         while self.tail != kept {
             self.tail = self.tail.wrapping_sub(1);
             returned.push(self.sent(self.tail));

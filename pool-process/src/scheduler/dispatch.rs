@@ -10,8 +10,10 @@ use crate::clock::Clock;
 /// How much work a lane is given in advance when tasks are short. Half of it is done before a caller is woken to fill
 /// the lane again, which takes some 20 µs of the cores that the workers need.
 pub(super) const AHEAD: Duration = Duration::from_millis(1);
-/// So much work that waits in a lane is worth taking back for a worker that has nothing to do.
+/// So much work that waits in a lane is worth taking back for a worker that has nothing to do, if each task of it takes
+/// longer than to move it.
 const WORTH: Duration = Duration::from_micros(50);
+const MOVE: Duration = Duration::from_micros(20);
 /// Of the tasks without a limit that come one at a time, every so many is timed: on a processor that just woke
 /// reading the clock twice takes a tenth of a round trip.
 const TIMED: u32 = 8;
@@ -217,7 +219,8 @@ impl<T: Ticket> Scheduler<T> {
         let able = self.seats.iter().enumerate().filter(|(_, seat)| seat.can_work());
         let Some((id, fullest)) = able.max_by_key(|(_, seat)| seat.tasks.len()) else { return false };
         let waiting = u32::try_from(fullest.tasks.len().saturating_sub(1)).unwrap_or(u32::MAX);
-        let is_worth_it = self.usual.is_some_and(|usual| usual.saturating_mul(waiting) >= WORTH);
+        let is_worth_it =
+            self.usual.is_some_and(|usual| usual >= MOVE && usual.saturating_mul(waiting) >= WORTH);
         if is_worth_it {
             actions.push_back(Action::TakeBack(id));
         }
