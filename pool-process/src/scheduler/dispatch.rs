@@ -9,7 +9,7 @@ use crate::clock::Clock;
 
 /// How much work a lane is given in advance when tasks are short. Half of it is done before a caller is woken to fill
 /// the lane again, which takes some 20 µs of the cores that the workers need.
-pub(super) const AHEAD: Duration = Duration::from_millis(1);
+pub(super) const AHEAD: Duration = Duration::from_millis(2);
 /// So much work that waits in a lane is worth taking back for a worker that has nothing to do, if each task of it takes
 /// longer than to move it.
 const WORTH: Duration = Duration::from_micros(50);

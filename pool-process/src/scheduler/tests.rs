@@ -131,7 +131,7 @@ fn short_tasks_are_sent_ahead_and_come_back_from_behind_a_long_one() {
     bench.submit(1);
     bench.now += Duration::from_micros(10);
     bench.reply(0);
-    assert_eq!(bench.scheduler.depth(), pool_ipc::lane::CAPACITY.min(100));
+    assert_eq!(bench.scheduler.depth(), pool_ipc::lane::CAPACITY.min(200));
     for number in 2..5 {
         assert_eq!(bench.submit(number), [Send(0)]);
     }
