@@ -49,6 +49,8 @@ by_every_start_method!(
     idle_workers_leave_and_come_back,
     closing_a_pool_whose_workers_come_and_go_does_what_was_submitted,
     what_waits_behind_a_long_task_in_a_closing_pool_is_done_by_others,
+    what_waits_behind_a_long_task_is_done_by_others_though_nobody_waits,
+    results_before_a_long_task_are_there_while_it_runs,
     an_initializer_is_not_cancelled_with_what_is_queued,
     an_idle_pool_does_nothing,
     hooks_hear_of_every_worker,
@@ -380,6 +382,53 @@ fn what_waits_behind_a_long_task_in_a_closing_pool_is_done_by_others() {
         gate.open();
         long.get().unwrap();
         pool.join().unwrap();
+    }
+}
+
+/// Begins, and waits for the gate.
+fn hold((begun, gate): (Marks, Gate)) {
+    begun.add();
+    gate.wait();
+}
+
+/// Has the pool know its tasks for so short that lanes are filled.
+fn is_used_to_short_tasks(pool: &ProcessPool) {
+    let nap = |_: u64| std::thread::sleep(Duration::from_micros(50));
+    pool.chunk_size(1).map(nap, 0..200).unwrap();
+}
+
+fn what_waits_behind_a_long_task_is_done_by_others_though_nobody_waits() {
+    let scratch = Scratch::new();
+    let (begun, done, gate) = (scratch.marks("begun"), scratch.marks("done"), scratch.gate("gate"));
+    let pool = builder(2).build().unwrap();
+    is_used_to_short_tasks(&pool);
+    let long = pool.apply_async(hold, (begun, gate.clone()));
+    (0..40).for_each(|_| drop(pool.apply_async(|done: Marks| done.add(), done.clone())));
+    done.wait_for(40);
+    assert!(!long.ready());
+    gate.open();
+    long.get().unwrap();
+}
+
+fn results_before_a_long_task_are_there_while_it_runs() {
+    let scratch = Scratch::new();
+    for workers in [1, 2] {
+        let (begun, gate) =
+            (scratch.marks(&format!("begun {workers}")), scratch.gate(&format!("gate {workers}")));
+        let pool = builder(workers).build().unwrap();
+        is_used_to_short_tasks(&pool);
+        let first: Vec<_> = (0..workers as u64).map(|x| pool.apply_async(|x: u64| x, x)).collect();
+        let long: Vec<_> =
+            (0..workers).map(|_| pool.apply_async(hold, (begun.clone(), gate.clone()))).collect();
+        let last: Vec<_> = (0..20u64).map(|x| pool.apply_async(|x: u64| x, x)).collect();
+        begun.wait_for(workers as u64);
+        for (x, handle) in (0..).zip(first) {
+            assert_eq!(handle.get().unwrap(), x);
+        }
+        assert!(long.iter().all(|handle| !handle.ready()));
+        gate.open();
+        long.into_iter().for_each(|handle| handle.get().unwrap());
+        assert!((0..).zip(last).all(|(x, handle)| handle.get().unwrap() == x));
     }
 }
 

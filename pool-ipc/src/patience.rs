@@ -83,12 +83,19 @@ impl Patience {
     }
 
     /// Whoever is waited for was last seen on another core than this: then there is more than one, whatever this
-    /// thread itself may run on.
+    /// thread itself may run on. Unless it may run on more cores than it has the time of, by a quota.
     #[inline]
     pub fn seen_elsewhere(&mut self) {
         if !matches!(self.most, Some(1..)) {
-            (self.most, self.looks) = (Some(MOST), MOST);
+            self.have_more_than_one();
         }
+    }
+
+    #[cold]
+    fn have_more_than_one(&mut self) {
+        let known = if self.told == 0 { cores() } else { self.told };
+        let most = if known >= allowed_cores() { MOST } else { 0 };
+        (self.most, self.looks, self.vain, self.rest) = (Some(most), most, 0, 0);
     }
 
     #[cold]
@@ -126,10 +133,11 @@ impl Patience {
         done()
     }
 
-    /// Looks a few times, where those that are waited for need all cores. How long a sleep after it is says nothing.
+    /// Looks a few times, where so many are waited for that they need all cores: each look goes by all of them. How long
+    /// a sleep after it is says nothing.
     #[inline]
-    pub fn glance(done: impl Fn() -> bool) -> bool {
-        for _ in 0..FEW {
+    pub fn glance(busy: u32, done: impl Fn() -> bool) -> bool {
+        for _ in 0..FEW / (1 + busy / 8) {
             if done() {
                 return true;
             }

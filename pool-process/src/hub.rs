@@ -60,8 +60,12 @@ pub(crate) struct Hub {
     pub(crate) remains: Vec<Post>,
     /// Until when the supervisor sleeps, if nothing wakes it.
     pub(crate) planned: Option<Instant>,
+    /// The supervisor looks again soon, whatever happens.
+    pub(crate) looks_again: bool,
     /// A lane holds memory that a burst left behind, and the supervisor does not know it yet.
     pub(crate) has_spare: bool,
+    /// The leader that sleeps is told of each result, and not of several at a time.
+    pub(crate) tells_of_each: bool,
     /// Whom the lanes were last asked to tell.
     armed: Option<Tell>,
     /// Empty between visits.
@@ -99,7 +103,9 @@ impl Hub {
             under_way: 0,
             remains: Vec::new(),
             planned: None,
+            looks_again: false,
             has_spare: false,
+            tells_of_each: false,
             armed: None,
             outcomes: Outcomes::default(),
             actions: VecDeque::new(),
@@ -447,6 +453,7 @@ impl Hub {
                 let outstanding = post.lane.outstanding();
                 let more = match tell {
                     _ if each => 1,
+                    Tell::Bell if self.tells_of_each => 1,
                     Tell::Bell => outstanding / 2,
                     Tell::Alarm => outstanding - outstanding / 8,
                 };
@@ -471,6 +478,9 @@ impl Hub {
 
     /// Whether the supervisor has to be woken: to start workers, or because it sleeps too long.
     pub(crate) fn must_knock(&mut self) -> bool {
+        // Where tasks wait behind others, and perhaps nobody for their results, a worker may have nothing to do meanwhile.
+        let behind = !self.looks_again && self.scheduler.any_behind();
+        self.looks_again |= behind;
         let next = self.scheduler.next_tick();
         let sooner = match (next, self.planned) {
             (Some(next), Some(planned)) => next < planned,
@@ -483,7 +493,7 @@ impl Hub {
             self.planned = next;
         }
         let spare = std::mem::take(&mut self.has_spare);
-        sooner || spare || !self.births.is_empty() || self.is_over()
+        behind || sooner || spare || !self.births.is_empty() || self.is_over()
     }
 
     /// Nothing is left, and nothing is on its way.

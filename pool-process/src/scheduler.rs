@@ -42,6 +42,7 @@ use std::num::NonZeroUsize;
 use std::time::{Duration, Instant};
 
 use crate::clock::Clock;
+use dispatch::Batch;
 use seat::{Seat, State};
 
 /// What the scheduler needs to know of a task.
@@ -54,6 +55,8 @@ pub(crate) trait Ticket {
     fn retries_panics(&self) -> bool;
     /// Whether its result is still wanted.
     fn wanted(&self) -> bool;
+    /// Whether nothing goes along with it besides its bytes.
+    fn is_light(&self) -> bool;
 }
 
 pub(crate) type SeatId = usize;
@@ -188,6 +191,8 @@ pub(crate) struct Scheduler<T> {
     deaths: VecDeque<Instant>,
     /// Moving average of how long a task takes.
     usual: Option<Duration>,
+    /// The last task that was timed, and those that were taken in with it.
+    batch: Option<Batch>,
     /// How many tasks were given to workers that had nothing to do.
     given: u32,
     /// Where to look first for a lane with room.
@@ -216,6 +221,7 @@ impl<T: Ticket> Scheduler<T> {
             misbirths: 0,
             deaths: VecDeque::new(),
             usual: None,
+            batch: None,
             given: 0,
             cursor: 0,
             stale_checked: now,

@@ -63,10 +63,10 @@ pub(crate) enum Whereabouts {
     Here,
     /// One was last seen on another.
     Elsewhere,
-    /// Nobody has said yet where.
+    /// Nobody has said yet where, or there is no looking now.
     Somewhere,
-    /// They need all cores: looking takes one from a worker.
-    Everywhere,
+    /// So many of them need all cores: looking takes one from a worker.
+    Everywhere(u32),
     /// There is none yet. Who is on its way may need this core.
     Nowhere,
 }
@@ -199,7 +199,8 @@ impl Shared {
             busy += u32::from(post.ready || post.lane.is_ready());
         }
         match busy {
-            2.. if busy >= cores() => Whereabouts::Everywhere,
+            // On one core who looks yields it.
+            2.. if cores() > 1 && busy >= cores() => Whereabouts::Everywhere(busy),
             _ if here => Whereabouts::Here,
             _ if elsewhere && core.is_some() => Whereabouts::Elsewhere,
             0 => Whereabouts::Nowhere,

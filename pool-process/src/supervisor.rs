@@ -86,6 +86,9 @@ const MOST_REMAINS: usize = 4;
 /// A time in which nothing happens that the supervisor is told of is quiet after so long.
 const QUIET: Duration = Duration::from_micros(500);
 
+/// How soon it looks again where tasks wait behind others.
+const AGAIN: Duration = Duration::from_millis(10);
+
 struct Supervisor<'a> {
     shared: &'a Arc<Shared>,
     /// A worker has become ready since somebody last looked ahead.
@@ -154,11 +157,10 @@ impl Hub {
     /// How long the supervisor may sleep.
     fn plan(&mut self, now: Instant) -> Option<std::time::Duration> {
         self.planned = self.scheduler.next_tick();
+        self.looks_again = self.scheduler.any_behind();
         let until = self.planned.map(|planned| planned.saturating_duration_since(now));
-        match (until, self.has_spare_memory()) {
-            (Some(until), true) => Some(until.min(TRIM_AFTER)),
-            (None, true) => Some(TRIM_AFTER),
-            (until, false) => until,
-        }
+        let again = self.looks_again.then_some(AGAIN);
+        let trim = self.has_spare_memory().then_some(TRIM_AFTER);
+        [until, again, trim].into_iter().flatten().min()
     }
 }

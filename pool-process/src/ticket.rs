@@ -111,4 +111,8 @@ impl scheduler::Ticket for Ticket {
     fn wanted(&self) -> bool {
         self.task.wanted()
     }
+
+    fn is_light(&self) -> bool {
+        self.descriptors().is_empty()
+    }
 }

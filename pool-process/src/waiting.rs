@@ -1,7 +1,7 @@
 //! How callers wait: one leads, the others follow.
 //!
 //! The caller that waits first takes replies in itself, for everybody: it spins a little where that has
-//! paid lately and some worker is up, then sleeps on the pool's bell. So a round trip costs two switches and no third thread.
+//! paid lately, some worker is up, and they do not need all cores; then it sleeps on the pool's bell. So a round trip costs two switches and no third thread.
 //! Callers that come while there is a leader park on their own result; whoever stops leading wakes one
 //! of them to lead on.
 //!
@@ -11,7 +11,7 @@
 use std::sync::{Arc, MutexGuard, TryLockError};
 use std::task::{Wake, Waker};
 use std::thread::{self, Thread};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use pool_core::{Event, park_until, unparker};
 use pool_ipc::bell::Bell;
@@ -19,6 +19,9 @@ use pool_ipc::patience::Patience;
 
 use crate::listening::Listener;
 use crate::shared::{Shared, Whereabouts, lock};
+
+/// Lanes that tell of several results at a time are given less work than this in advance, half of it to be told of.
+const LATE: Duration = Duration::from_millis(4);
 
 impl Shared {
     /// Waits for `event`, until `deadline`; returns whether it is set.
@@ -53,12 +56,13 @@ impl Shared {
 
     fn lead(&self, event: &Event, deadline: Option<Instant>, patience: &mut Patience) -> bool {
         self.listening.set(Listener::Awake);
+        let mut of_each = false;
         while !event.is_set() && !is_over(deadline) {
             let looked = || event.is_set() || self.take_in_what_is_there();
             let whereabouts = self.whereabouts();
             let spun = match whereabouts {
                 Whereabouts::Nowhere => false,
-                Whereabouts::Everywhere => Patience::glance(looked),
+                Whereabouts::Everywhere(busy) => Patience::glance(busy, looked),
                 Whereabouts::Here => patience.spin(true, looked),
                 Whereabouts::Elsewhere => {
                     patience.seen_elsewhere();
@@ -72,15 +76,23 @@ impl Shared {
             let count = self.bell.count();
             // Whoever else sets the event rings the bell by this.
             let Some(registration) = event.register(&self.ringer) else { break };
-            self.visit(|hub, now| {
+            let behind = self.visit(|hub, now| {
                 self.listening.set(Listener::Asleep);
+                hub.tells_of_each = of_each;
                 hub.take_in(now);
+                hub.scheduler.any_behind()
             });
             let start = Instant::now();
-            self.bell.wait(count, deadline.map(|deadline| deadline.saturating_duration_since(start)));
-            // Of one that was not to be shortened by looking nothing is learnt.
-            if !matches!(whereabouts, Whereabouts::Nowhere | Whereabouts::Everywhere) {
-                patience.slept(start.elapsed());
+            let left = deadline.map(|deadline| deadline.saturating_duration_since(start));
+            let late = (behind && !of_each).then_some(LATE);
+            self.bell.wait(count, left.into_iter().chain(late).min());
+            // What comes may be held back behind something long: then each is to be told of.
+            of_each = behind && start.elapsed() >= LATE;
+            match whereabouts {
+                Whereabouts::Elsewhere | Whereabouts::Somewhere => patience.slept(start.elapsed()),
+                Whereabouts::Here => patience.yielded_in_vain(),
+                // Looking would not have made it shorter.
+                Whereabouts::Nowhere | Whereabouts::Everywhere(_) => {}
             }
             event.unregister(registration);
             self.listening.set(Listener::Awake);

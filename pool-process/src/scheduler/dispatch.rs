@@ -2,8 +2,9 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroUsize;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use super::seat::State;
 use super::{Action, Scheduler, SeatId, Ticket, Why};
 use crate::clock::Clock;
 
@@ -14,6 +15,9 @@ pub(super) const AHEAD: Duration = Duration::from_millis(2);
 /// longer than to move it.
 const WORTH: Duration = Duration::from_micros(50);
 const MOVE: Duration = Duration::from_micros(20);
+/// A lane that holds so many tasks takes none that something goes along with: that waits in a socket until the worker
+/// comes to it, and there is little room.
+const HEAVY: usize = 16;
 /// Of the tasks without a limit that come one at a time, every so many is timed: on a processor that just woke
 /// reading the clock twice takes a tenth of a round trip.
 const TIMED: u32 = 8;
@@ -22,6 +26,18 @@ const LONG: Duration = Duration::from_millis(10);
 /// A task that is in hand for longer than this, and than eight usual ones, has others taken from
 /// behind it.
 const STALE: Duration = Duration::from_millis(1);
+
+/// Tasks of one lane that were answered between two visits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Batch {
+    seat: SeatId,
+    now: Instant,
+    /// How long all of them took.
+    took: Duration,
+    tasks: u32,
+    /// What was usual before them.
+    before: Option<Duration>,
+}
 
 impl<T: Ticket> Scheduler<T> {
     /// A task came. Returns the seat that is to have it now: as after [`Action::Send`]. No [`Event`] and no action,
@@ -41,7 +57,7 @@ impl<T: Ticket> Scheduler<T> {
         // Behind another task it might wait for long, while a worker could be started for it.
         let seat = match self.queue.is_empty() {
             true if self.may_hire() => self.idle.pop(),
-            true => self.seat_with_room(),
+            true => self.seat_with_room(task.is_light()),
             false => None,
         };
         match seat {
@@ -74,14 +90,13 @@ impl<T: Ticket> Scheduler<T> {
         let most = self.policy.max_tasks.map_or(usize::MAX, NonZeroUsize::get);
         let large = size.zip(self.policy.max_memory).is_some_and(|(size, most)| size > most);
         seat.spent |= seat.done >= most || large;
-        if seat.timed {
-            let took = now.read().saturating_duration_since(seat.since);
-            // One part in eight of the new value: what is asked of it is the order of magnitude.
-            self.usual = Some(self.usual.map_or(took, |usual| usual - usual / 8 + took / 8));
-        }
+        let timed = seat.timed.then_some(seat.since);
         if !seat.tasks.is_empty() {
             seat.since = now.read();
             seat.timed = true;
+        }
+        if let Some(since) = timed {
+            self.learn(id, since, now.read());
         }
         let may = panicked && task.retries_panics() && !self.cancelling;
         let again = may && task.wanted() && task.try_again();
@@ -95,6 +110,23 @@ impl<T: Ticket> Scheduler<T> {
         self.dispatch(now, actions);
         self.take_from_behind_long_tasks(now, actions);
         ended
+    }
+
+    /// A task that was the oldest in its lane since then was answered. Those that are taken in together share the time
+    /// of the first: the others were not looked at in between.
+    fn learn(&mut self, seat: SeatId, since: Instant, now: Instant) {
+        let batch = match self.batch {
+            Some(batch) if (batch.seat, batch.now, since) == (seat, now, now) => {
+                Batch { tasks: batch.tasks.saturating_add(1), ..batch }
+            }
+            _ => {
+                Batch { seat, now, took: now.saturating_duration_since(since), tasks: 1, before: self.usual }
+            }
+        };
+        let took = batch.took / batch.tasks;
+        // One part in eight of the new value: what is asked of it is the order of magnitude.
+        self.usual = Some(batch.before.map_or(took, |usual| usual - usual / 8 + took / 8));
+        self.batch = Some(batch);
     }
 
     /// After a task left the lane: the seat may have nothing to do, and its worker may have to leave.
@@ -117,7 +149,8 @@ impl<T: Ticket> Scheduler<T> {
     #[inline]
     pub(super) fn dispatch(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
         while !self.queue.is_empty() {
-            let Some(id) = self.seat_with_room() else { break };
+            let light = self.queue.front().is_none_or(Ticket::is_light);
+            let Some(id) = self.seat_with_room(light) else { break };
             let Some(task) = self.queue.pop_front() else { break };
             if !task.wanted() {
                 actions.push_back(Action::Fail(task, Why::Cancelled));
@@ -151,14 +184,14 @@ impl<T: Ticket> Scheduler<T> {
         seat.tasks.push_back(task);
     }
 
-    /// An idle seat, taken off the list; or one whose lane is not as full as it may be.
-    fn seat_with_room(&mut self) -> Option<SeatId> {
+    /// An idle seat, taken off the list; or one whose lane is not as full as it may be for a task that is `light`.
+    fn seat_with_room(&mut self, light: bool) -> Option<SeatId> {
         if let Some(id) = self.idle.pop() {
             // The next goes to another.
             self.cursor = id + 1;
             return Some(id);
         }
-        let depth = self.depth();
+        let depth = if light { self.depth() } else { self.depth().min(HEAVY) };
         if depth < 2 {
             return None;
         }
@@ -167,7 +200,9 @@ impl<T: Ticket> Scheduler<T> {
             let id = (self.cursor + step) % count;
             let seat = &self.seats[id];
             let left = self.policy.max_tasks.map_or(depth, |most| most.get().saturating_sub(seat.done));
-            if seat.can_work() && seat.tasks.len() < depth.min(left) && !self.is_retiring(id) {
+            // What is put behind the first task of one that is not there yet may wait for long.
+            let is_up = seat.state == State::Up;
+            if is_up && seat.tasks.len() < depth.min(left) && !self.is_retiring(id) {
                 self.cursor = id + 1;
                 return Some(id);
             }
@@ -198,7 +233,9 @@ impl<T: Ticket> Scheduler<T> {
     }
 
     fn take_from_behind(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
-        if !self.idle.is_empty() && self.queue.is_empty() && self.share_out(actions) {
+        let may_share =
+            self.queue.is_empty() && self.idle.iter().any(|id| self.seats[*id].state == State::Up);
+        if may_share && self.share_out(actions) {
             return;
         }
         if now.read().saturating_duration_since(self.stale_checked) < STALE {
@@ -228,7 +265,7 @@ impl<T: Ticket> Scheduler<T> {
     }
 
     /// Whether a task waits behind another in some lane.
-    pub(super) fn any_behind(&self) -> bool {
+    pub(crate) fn any_behind(&self) -> bool {
         self.seats.iter().any(|seat| seat.tasks.len() > 1)
     }
 

@@ -37,6 +37,9 @@ impl Ticket for Job {
     fn wanted(&self) -> bool {
         self.wanted.get()
     }
+    fn is_light(&self) -> bool {
+        true
+    }
 }
 
 /// A worker process.

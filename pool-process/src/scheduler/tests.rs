@@ -8,6 +8,7 @@ struct Job {
     retries: u32,
     timeout: Option<Duration>,
     panics: bool,
+    light: bool,
 }
 
 impl Ticket for Job {
@@ -25,10 +26,13 @@ impl Ticket for Job {
     fn wanted(&self) -> bool {
         true
     }
+    fn is_light(&self) -> bool {
+        self.light
+    }
 }
 
 fn job(number: u32) -> Job {
-    Job { number, retries: 0, timeout: None, panics: false }
+    Job { number, retries: 0, timeout: None, panics: false, light: true }
 }
 
 fn died(seat: SeatId, begun: usize) -> Event {
@@ -88,12 +92,12 @@ impl Bench {
         seat.map(Send).into_iter().chain(actions).collect()
     }
 
-    /// The oldest task of this seat is answered: which task ends with that, and what else is to be done.
     /// The first seat with something to do.
     fn busy(&mut self) -> SeatId {
         (0..).find(|seat| !self.scheduler.tasks(*seat).is_empty()).unwrap()
     }
 
+    /// The oldest task of this seat is answered: which task ends with that, and what else is to be done.
     fn reply(&mut self, seat: SeatId) -> (Option<Job>, Vec<Action<Job>>) {
         self.reply_as(seat, false, None)
     }
@@ -161,6 +165,52 @@ fn what_waits_in_one_lane_is_shared_out_when_another_worker_has_nothing_to_do() 
     assert_eq!(bench.reply(1).1, []);
     assert_eq!(bench.reply(0).1, []);
     assert_eq!(bench.reply(1).1, []);
+}
+
+#[test]
+fn tasks_that_are_taken_in_together_share_the_time_of_all() {
+    let mut bench = Bench::new(1);
+    bench.submit(0);
+    bench.now += Duration::from_micros(100);
+    bench.reply(0);
+    let depth = bench.scheduler.depth();
+    assert_eq!(depth, 20);
+    for batch in 0..10 {
+        (0..16).for_each(|number| assert_eq!(bench.submit(16 * batch + number), [Send(0)]));
+        bench.now += Duration::from_micros(1_600);
+        (0..16).for_each(|_| assert!(bench.reply(0).0.is_some()));
+        assert!((16..=24).contains(&bench.scheduler.depth()), "{}", bench.scheduler.depth());
+    }
+}
+
+#[test]
+fn few_tasks_that_something_goes_along_with_are_in_a_lane() {
+    let mut bench = Bench::new(1);
+    bench.submit(0);
+    bench.now += Duration::from_micros(1);
+    bench.reply(0);
+    let heavy = |number| Job { light: false, ..job(number) };
+    (0..16).for_each(|number| assert_eq!(bench.submit_job(heavy(number)), [Send(0)]));
+    assert_eq!(bench.submit_job(heavy(16)), []);
+    assert_eq!(bench.submit(17), [], "in the order in which they came");
+    assert_eq!(bench.reply(0).1, [Send(0), Send(0)]);
+}
+
+#[test]
+fn nothing_waits_behind_the_first_task_of_a_worker_that_is_not_there_yet() {
+    let mut bench = Bench::new(1);
+    bench.submit(0);
+    bench.now += Duration::from_micros(100);
+    bench.reply(0);
+    assert_eq!(bench.scheduler.depth(), 20);
+    assert_eq!(bench.tell(Event::Resize(2)), [Spawn(1)]);
+    assert_eq!(bench.tell(Event::Born(1)), []);
+    assert_eq!((bench.submit(1), bench.submit(2)), (vec![Send(0)], vec![Send(1)]));
+    (3..10).for_each(|number| assert_eq!(bench.submit(number), [Send(0)]));
+    // It shares once it is there.
+    bench.reply(0);
+    assert_eq!(bench.tell(Event::Ready(1)), []);
+    assert_eq!(bench.reply(1).1, [TakeBack(0)]);
 }
 
 #[test]

@@ -144,7 +144,8 @@ impl Lane {
             // ORDERING: a hint.
             let core = self.block.words()[LINE[self.other] / 4 + 2].load(Relaxed);
             let here = current_core().map_or(u32::MAX, u32::from);
-            if !self.patience.spin(core == here, has_turned) {
+            let same_core = core == here;
+            if !self.patience.spin(same_core, has_turned) {
                 let began = std::time::Instant::now();
                 while !has_turned() {
                     if !sleep(word, seen, watch.map(|_| SLICE)) {
@@ -157,7 +158,11 @@ impl Lane {
                         return Err(Stopped::Gone);
                     }
                 }
-                self.patience.slept(began.elapsed());
+                if same_core {
+                    self.patience.yielded_in_vain();
+                } else {
+                    self.patience.slept(began.elapsed());
+                }
             }
         }
         let now = word.load(Acquire) & !ASLEEP;

@@ -315,7 +315,11 @@ impl Core {
                 }
                 self.doze(side.other(), seen, left);
             }
-            patience.slept(start.elapsed());
+            if same_core {
+                patience.yielded_in_vain();
+            } else {
+                patience.slept(start.elapsed());
+            }
             Ok(())
         })
     }
