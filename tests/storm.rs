@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use pool::{Pool, StartMethod};
 use support::{
-    Census, Random, SIGKILL, alone_on_every_start_method, children, crew, kill, pool_of, resident,
+    Census, Random, SIGKILL, alone_on_every_start_method, children, crew, eventually, kill, pool_of, resident,
 };
 
 const WORKERS: usize = 4;
@@ -51,10 +51,19 @@ fn weather(method: StartMethod) {
     let pool = pool_of(method, WORKERS);
     crew(&pool, WORKERS);
     let calm = Census::settled();
-    let (over, samples) = (AtomicBool::new(false), Mutex::new(Vec::new()));
+    let [over, abated, whole] = [const { AtomicBool::new(false) }; 3];
+    let samples = Mutex::new(Vec::new());
     let tasks = thread::scope(|scope| {
-        let _over = Over(&over);
-        scope.spawn(|| strike(seed, &over, &samples));
+        let (_over, _whole) = (Set(&over), Set(&whole));
+        scope.spawn(|| {
+            strike(seed, &over, &samples);
+            abated.store(true, SeqCst);
+            // A thread that ends while a worker is forked holds a lock of the standard library, and that worker could
+            // start no thread: `Fork` asks of a program that its threads do not come and go meanwhile.
+            while !whole.load(SeqCst) {
+                thread::park_timeout(Duration::from_millis(1));
+            }
+        });
         let start = Instant::now();
         let least = TASKS_PER_SECOND * length.as_secs();
         let items = (0..).take_while(|x| *x < least || start.elapsed() < length).map(Item::new);
@@ -65,6 +74,9 @@ fn weather(method: StartMethod) {
             item.assert_was_worked_on();
             ledger.enter(item.number);
         }
+        over.store(true, SeqCst);
+        eventually("the last worker was killed", || abated.load(SeqCst));
+        crew(&pool, WORKERS);
         ledger.close()
     });
     let samples = samples.into_inner().unwrap();
@@ -78,14 +90,13 @@ fn weather(method: StartMethod) {
         calm.descriptors.values().sum::<usize>(),
         samples.iter().map(|sample| sample.descriptors).max().unwrap(),
     );
-    crew(&pool, WORKERS);
     calm.assert_no_more();
 }
 
-/// Says that the storm is over, also when a task was lost.
-struct Over<'a>(&'a AtomicBool);
+/// Says that it is over, also when a task was lost.
+struct Set<'a>(&'a AtomicBool);
 
-impl Drop for Over<'_> {
+impl Drop for Set<'_> {
     fn drop(&mut self) {
         self.0.store(true, SeqCst);
     }
