@@ -364,6 +364,11 @@ fn serve(mut born: Born) {
             _ => born::exit_now(0),
         };
         let Some(far) = far else { continue };
+        // Before the child is there: it may be brought to a core before it has run.
+        match request[0] {
+            AHEAD => core::remember_home(),
+            _ => core::forget_home(),
+        }
         let error = match process::fork_sibling(word.word()) {
             Ok(None) => {
                 // The mapping did not come along.
@@ -375,7 +380,6 @@ fn serve(mut born: Born) {
                     born::exit_now(0);
                 }
                 if request[0] == AHEAD {
-                    core::remember_home();
                     rehearse();
                 }
                 birth::be_born(FarEnd::new(far), || drop(process::rename(&name)));

@@ -44,10 +44,10 @@ pub(crate) fn leave_core(core: u16) -> bool {
     }
 }
 
-/// Where this process may run, while it has been [brought](bring) to one core.
+/// Where this process may run, if it is one that can be [brought](bring) to one core.
 static HOME: Mutex<Option<libc::cpu_set_t>> = Mutex::new(None);
 
-/// Remembers where this process, which has one thread, may run: it is going to be brought to some core.
+/// Remembers where this process, which has one thread, may run: a child of it is going to be brought to some core.
 pub(crate) fn remember_home() {
     // SAFETY: as in `allowed_cores`.
     let home = unsafe {
