@@ -12,12 +12,13 @@ mod support;
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use pool::{Pool, StartMethod};
 use support::{
-    Census, Random, SIGKILL, alone_on_every_start_method, children, crew, eventually, kill, pool_of, resident,
+    Census, Random, SIGKILL, alone_on_every_start_method, children, crew, kill, pool_of, resident,
 };
 
 const WORKERS: usize = 4;
@@ -51,18 +52,18 @@ fn weather(method: StartMethod) {
     let pool = pool_of(method, WORKERS);
     crew(&pool, WORKERS);
     let calm = Census::settled();
-    let [over, abated, whole] = [const { AtomicBool::new(false) }; 3];
-    let samples = Mutex::new(Vec::new());
+    let (over, samples) = (AtomicBool::new(false), Mutex::new(Vec::new()));
     let tasks = thread::scope(|scope| {
-        let (_over, _whole) = (Set(&over), Set(&whole));
-        scope.spawn(|| {
-            strike(seed, &over, &samples);
-            abated.store(true, SeqCst);
-            // A thread that ends while a worker is forked holds a lock of the standard library, and that worker could
+        let _over = Over(&over);
+        let (abated, has_abated) = channel();
+        let (whole, is_whole) = channel::<()>();
+        let (over, samples) = (&over, &samples);
+        scope.spawn(move || {
+            strike(seed, over, samples);
+            drop(abated);
+            // A thread that ends while a worker is forked may hold a lock of the standard library, and that worker could
             // start no thread: `Fork` asks of a program that its threads do not come and go meanwhile.
-            while !whole.load(SeqCst) {
-                thread::park_timeout(Duration::from_millis(1));
-            }
+            let _ = is_whole.recv();
         });
         let start = Instant::now();
         let least = TASKS_PER_SECOND * length.as_secs();
@@ -75,8 +76,10 @@ fn weather(method: StartMethod) {
             ledger.enter(item.number);
         }
         over.store(true, SeqCst);
-        eventually("the last worker was killed", || abated.load(SeqCst));
+        // Until the last worker was killed.
+        let _: Result<(), _> = has_abated.recv();
         crew(&pool, WORKERS);
+        drop(whole);
         ledger.close()
     });
     let samples = samples.into_inner().unwrap();
@@ -93,10 +96,10 @@ fn weather(method: StartMethod) {
     calm.assert_no_more();
 }
 
-/// Says that it is over, also when a task was lost.
-struct Set<'a>(&'a AtomicBool);
+/// Says that the storm is over, also when a task was lost.
+struct Over<'a>(&'a AtomicBool);
 
-impl Drop for Set<'_> {
+impl Drop for Over<'_> {
     fn drop(&mut self) {
         self.0.store(true, SeqCst);
     }

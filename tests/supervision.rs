@@ -367,11 +367,7 @@ fn what_waits_behind_a_long_task_in_a_closing_pool_is_done_by_others() {
         };
         // Short tasks: from now on lanes are filled.
         pool.chunk_size(1).map(|x: u64| x, 0..200).unwrap();
-        let wait = |(begun, gate): (Marks, Gate)| {
-            begun.add();
-            gate.wait();
-        };
-        let long = pool.apply_async(wait, (begun.clone(), gate.clone()));
+        let long = pool.apply_async(hold, (begun.clone(), gate.clone()));
         let short: Vec<_> = (0..50).map(|x: u64| pool.apply_async(|x: u64| x, x)).collect();
         pool.close();
         begun.wait_for(1);

@@ -93,19 +93,19 @@ impl Patience {
 
     #[cold]
     fn have_more_than_one(&mut self) {
-        let known = if self.told == 0 { cores() } else { self.told };
-        let most = if known >= allowed_cores() { MOST } else { 0 };
+        let most = if self.cores_of_process() >= allowed_cores() { MOST } else { 0 };
         (self.most, self.looks, self.vain, self.rest) = (Some(most), most, 0, 0);
+    }
+
+    /// As it was told, or found out.
+    fn cores_of_process(&self) -> u32 {
+        if self.told == 0 { cores() } else { self.told }
     }
 
     #[cold]
     fn ask(&mut self) -> u32 {
-        let cores = match self.told {
-            0 => cores(),
-            told => told,
-        };
         // This thread may have been given fewer of them.
-        let cores = cores.min(allowed_cores());
+        let cores = self.cores_of_process().min(allowed_cores());
         let most = if cores > 1 { MOST } else { 0 };
         self.looks = self.looks.min(most);
         *self.most.insert(most)

@@ -1,7 +1,8 @@
 //! How callers wait: one leads, the others follow.
 //!
 //! The caller that waits first takes replies in itself, for everybody: it spins a little where that has
-//! paid lately, some worker is up, and they do not need all cores; then it sleeps on the pool's bell. So a round trip costs two switches and no third thread.
+//! paid lately, some worker is up, and they do not need all cores; then it sleeps on the pool's bell. So a
+//! round trip costs two switches and no third thread.
 //! Callers that come while there is a leader park on their own result; whoever stops leading wakes one
 //! of them to lead on.
 //!

@@ -195,9 +195,9 @@ impl Inbox {
     /// to another, if it can: the kernel wakes a sleeper on the waker's core, and may leave the two there
     /// while other cores idle.
     fn shares_a_core(&mut self) -> bool {
-        let core = current_core().unwrap_or(NO_CORE);
-        if core == NO_CORE || core != self.their_core {
-            if core != NO_CORE && self.their_core != NO_CORE {
+        let Some(core) = current_core() else { return false };
+        if core != self.their_core {
+            if self.their_core != NO_CORE {
                 self.patience.seen_elsewhere();
             }
             return false;

@@ -233,9 +233,7 @@ impl<T: Ticket> Scheduler<T> {
     }
 
     fn take_from_behind(&mut self, now: &Clock, actions: &mut VecDeque<Action<T>>) {
-        let may_share =
-            self.queue.is_empty() && self.idle.iter().any(|id| self.seats[*id].state == State::Up);
-        if may_share && self.share_out(actions) {
+        if self.share_out(actions) {
             return;
         }
         if now.read().saturating_duration_since(self.stale_checked) < STALE {
@@ -251,8 +249,12 @@ impl<T: Ticket> Scheduler<T> {
         }
     }
 
-    /// Some workers have nothing to do: they can have what waits in the fullest lane. Returns whether that is worth it.
+    /// Workers that have nothing to do can have what waits in the fullest lane. Returns whether there are any, and it is
+    /// worth it.
     fn share_out(&mut self, actions: &mut VecDeque<Action<T>>) -> bool {
+        if !self.queue.is_empty() || !self.idle.iter().any(|id| self.seats[*id].state == State::Up) {
+            return false;
+        }
         let able = self.seats.iter().enumerate().filter(|(_, seat)| seat.can_work());
         let Some((id, fullest)) = able.max_by_key(|(_, seat)| seat.tasks.len()) else { return false };
         let waiting = u32::try_from(fullest.tasks.len().saturating_sub(1)).unwrap_or(u32::MAX);
