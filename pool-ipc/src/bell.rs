@@ -4,6 +4,8 @@
 //! that was asked to tell (see [`Tell::Bell`](crate::lane::Tell)) changes the word and wakes whoever sleeps.
 //! The word can be rung falsely, and a worker gone wild could even set it back at the wrong moment; so
 //! a sleeper looks after its lanes whenever it wakes, and wakes at least once in [`LONGEST`].
+//!
+//! A worker that ends rings nothing. The kernel does, in a way: see [`End`].
 
 use std::fs::File;
 use std::io;
@@ -13,11 +15,15 @@ use std::time::Duration;
 
 use memmap2::{Advice, MmapOptions, MmapRaw};
 
+use crate::lane::End;
 use crate::own::Own;
 use crate::sys::{futex, memory};
 
 /// No sleep is longer, so that a bell that was tampered with costs time and nothing else.
 pub const LONGEST: Duration = Duration::from_secs(1);
+
+/// On so many ends of workers a caller can sleep at once.
+pub const MOST_ENDS: usize = futex::MOST_OTHERS;
 
 /// The bell of a pool, as it or one of its workers holds it.
 #[derive(Debug)]
@@ -71,6 +77,15 @@ impl Bell {
     /// Sleeps until the bell has been rung since `count` was read, or `timeout` is over, or for no reason.
     pub fn wait(&self, count: u32, timeout: Option<Duration>) {
         futex::wait(self.word(), count, Some(timeout.unwrap_or(LONGEST).min(LONGEST)));
+    }
+
+    /// The same, or until one of these ends begins. Before Linux 5.16 it is not woken by an end.
+    pub fn wait_or_end(&self, count: u32, ends: &[Option<End>; MOST_ENDS], timeout: Option<Duration>) {
+        if ends.iter().all(Option::is_none) {
+            return self.wait(count, timeout);
+        }
+        let timeout = timeout.unwrap_or(LONGEST).min(LONGEST);
+        futex::wait_for_any(self.word(), count, ends.iter().flatten().map(|end| end.0), timeout);
     }
 
     /// Wakes whoever sleeps.

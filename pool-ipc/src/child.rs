@@ -44,6 +44,10 @@ impl Child {
         self.pid
     }
 
+    pub(crate) fn handle(&self) -> &Own<OwnedFd> {
+        &self.handle
+    }
+
     /// The line to it.
     pub fn line(&self) -> &Line {
         &self.line

@@ -58,9 +58,15 @@ struct Server {
     process: Child,
     socket: Own<OwnedFd>,
     born: Word,
-    /// The near end of the line to the child that was asked for last and is not used yet. The answer is still to
-    /// be read.
-    ahead: Option<Line>,
+    ahead: Ahead,
+}
+
+/// The child that is to wait for its order.
+enum Ahead {
+    None,
+    /// It was asked for, and the answer is still to be read.
+    Asked(Line),
+    There(Child),
 }
 
 /// As the threads have on which a child will run the user's code.
@@ -102,14 +108,14 @@ impl ForkServer {
                 Some(server) => server,
                 none => none.insert(Server::start(&self.life_line)?),
             };
-            let Some((pid, line)) = server.child()? else {
+            let Some(child) = server.child()? else {
                 why = state.server.take().map_or(Ok(Ended::Unknown), Server::dismiss)?;
                 continue;
             };
-            match line.order(&order, birth.descriptors) {
-                Ok(()) => return Child::hold(pid, line),
+            match child.line().order(&order, birth.descriptors) {
+                Ok(()) => return Ok(child),
                 Err(error) => {
-                    process::abandon(pid);
+                    process::abandon(child.pid());
                     if error.kind() != io::ErrorKind::BrokenPipe
                         && error.kind() != io::ErrorKind::ConnectionReset
                     {
@@ -121,17 +127,20 @@ impl ForkServer {
         Err(io::Error::other(format!("the fork server or its children end again and again: {why:?}")))
     }
 
-    /// What becomes readable when the server has made the next child.
+    /// What becomes readable when the server has made the next child: then somebody [meets](Self::meet_spare) it.
     pub fn birth_of_spare(&self) -> Option<Own<OwnedFd>> {
         let state = self.of_this_process()?;
-        let server = state.server.as_ref().filter(|server| server.ahead.is_some())?;
-        server.socket.as_fd().try_clone_to_owned().ok().map(Own::new)
+        let server = state.server.as_ref().filter(|server| matches!(server.ahead, Ahead::Asked(_)))?;
+        server.socket.copy().ok()
     }
 
-    /// What becomes readable when the child ends that waits for its order, if one does.
-    pub fn end_of_spare(&self) -> Option<Own<OwnedFd>> {
-        let pid = self.of_this_process()?.server.as_ref()?.spare()?;
-        process::open_handle(pid).ok().map(Own::new)
+    /// Takes note of the child that the server has made ahead, so that it can be started at once. The answer is what
+    /// becomes readable when it ends.
+    pub fn meet_spare(&self) -> Option<Own<OwnedFd>> {
+        let mut state = self.of_this_process()?;
+        let server = state.server.as_mut()?;
+        server.meet();
+        server.spare()?.handle().copy().ok()
     }
 
     fn of_this_process(&self) -> Option<MutexGuard<'static, State>> {
@@ -143,40 +152,44 @@ impl ForkServer {
     pub fn bury_spare(&self) {
         if let Some(mut state) = self.of_this_process()
             && let Some(server) = &mut state.server
-            && let Some(handle) = server.spare().and_then(|pid| process::open_handle(pid).ok())
-            && process::reap(handle.as_fd()).is_some()
+            && server.spare().is_some_and(|spare| spare.reap().is_some())
         {
-            // A server that cannot tell any more is dealt with by the next birth.
-            let _ = server.child();
+            server.ahead = Ahead::None;
         }
     }
 
-    /// Whether a child waits for its order.
+    /// Whether a child waits for its order, and is known.
     pub fn has_spare(&self) -> bool {
         let state = STATE.try_lock();
         self.generation == generation()
-            && state.is_ok_and(|state| state.server.as_ref().is_some_and(Server::has_answered))
+            && state.is_ok_and(|state| state.server.as_ref().is_some_and(|server| server.spare().is_some()))
     }
 
-    /// Starts the child that waits for its order, on the core of this thread, which is about to sleep. Both its
-    /// threads call [`roam`](crate::roam) once they are there.
+    /// Starts the child that waits for its order: on the core of this thread (`here`), which is about to sleep, or on
+    /// another. Both its threads call [`roam`](crate::roam) once they are there.
     ///
     /// # Errors
     /// There is none, or it has ended; as [`start`](Self::start).
-    pub fn start_spare(&self, birth: &Birth<'_>) -> io::Result<Child> {
+    pub fn start_spare(&self, birth: &Birth<'_>, here: bool) -> io::Result<Child> {
         let none = || io::Error::from(io::ErrorKind::WouldBlock);
         if self.generation != generation() {
             return Err(none());
         }
         let mut state = STATE.try_lock().map_err(|_| none())?;
-        let server = state.server.as_mut().filter(|server| server.has_answered()).ok_or_else(none)?;
+        let server = state.server.as_mut().ok_or_else(none)?;
         let order = birth.order(StartMethod::ForkServer)?;
-        let (pid, line) = server.child()?.ok_or_else(none)?;
-        core::bring(pid);
-        match line.order(&order, birth.descriptors) {
-            Ok(()) => Child::hold(pid, line),
+        let child = match std::mem::replace(&mut server.ahead, Ahead::None) {
+            Ahead::There(child) => child,
+            other => {
+                server.ahead = other;
+                return Err(none());
+            }
+        };
+        core::bring(child.pid(), here);
+        match child.line().order(&order, birth.descriptors) {
+            Ok(()) => Ok(child),
             Err(error) => {
-                process::abandon(pid);
+                process::abandon(child.pid());
                 Err(error)
             }
         }
@@ -187,7 +200,7 @@ impl ForkServer {
     pub fn look_ahead(&self) {
         if self.generation == generation()
             && let Some(server) = &mut state().server
-            && server.ahead.is_none()
+            && matches!(server.ahead, Ahead::None)
         {
             // If it cannot be asked, the next birth starts another.
             let _ = server.ask(AHEAD);
@@ -248,7 +261,7 @@ impl Server {
             setting: &setting,
             outlives_starter: false,
         };
-        Ok(Server { process: life_line.spawn(&birth)?, socket: Own::new(socket), born, ahead: None })
+        Ok(Server { process: life_line.spawn(&birth)?, socket: Own::new(socket), born, ahead: Ahead::None })
     }
 
     /// Asks for a child at the far end of a new line.
@@ -259,27 +272,40 @@ impl Server {
         let (line, far) = Line::new()?;
         // ORDERING: the server is asked after this, through the kernel.
         self.born.word().store(0, Relaxed);
-        self.ahead = Some(line);
+        self.ahead = Ahead::Asked(line);
         socket::send(self.socket.as_fd(), &[what], &[far.as_fd()])
     }
 
     /// The child that waits for its order, or has ended and was not reaped.
-    fn spare(&self) -> Option<u32> {
-        // ORDERING: the kernel wrote it before the server answered.
-        let pid = self.has_answered().then(|| self.born.word().load(Acquire))?;
-        (pid != 0).then_some(pid)
+    fn spare(&self) -> Option<&Child> {
+        match &self.ahead {
+            Ahead::There(child) => Some(child),
+            Ahead::None | Ahead::Asked(_) => None,
+        }
     }
 
-    /// What it was asked for ahead is there, or is known not to come.
-    fn has_answered(&self) -> bool {
-        self.ahead.is_some() && events::readable(self.socket.as_fd(), Some(Duration::ZERO))
+    /// Reads the answer, if it is there.
+    fn meet(&mut self) {
+        if matches!(self.ahead, Ahead::Asked(_))
+            && events::readable(self.socket.as_fd(), Some(Duration::ZERO))
+            // What cannot be had is asked for again by the next birth, which says why if that fails too.
+            && let Ok(Some(child)) = self.child()
+        {
+            self.ahead = Ahead::There(child);
+        }
     }
 
-    /// A child, and the line on which it waits for its order. `None`: the server is dead, or as good as.
-    fn child(&mut self) -> io::Result<Option<(u32, Line)>> {
-        let asked = if self.ahead.is_some() { Ok(()) } else { self.ask(FORK) };
-        let Some(line) = self.ahead.take() else { return asked.map(|()| None) };
-        Ok(self.answer(asked.is_ok())?.map(|pid| (pid, line)))
+    /// A child that waits for its order. `None`: the server is dead, or as good as.
+    fn child(&mut self) -> io::Result<Option<Child>> {
+        let asked = if matches!(self.ahead, Ahead::None) { self.ask(FORK) } else { Ok(()) };
+        match std::mem::replace(&mut self.ahead, Ahead::None) {
+            Ahead::There(child) => Ok(Some(child)),
+            Ahead::Asked(line) => match self.answer(asked.is_ok())? {
+                Some(pid) => Child::hold(pid, line).map(Some),
+                None => Ok(None),
+            },
+            Ahead::None => asked.map(|()| None),
+        }
     }
 
     /// What became of the child that was asked for. `None`: as above.
@@ -305,8 +331,12 @@ impl Server {
     fn dismiss(self) -> io::Result<Ended> {
         self.process.kill();
         self.process.wait(None)?;
-        // ORDERING: the kernel wrote it before the server was seen to be dead.
-        let spare = if self.ahead.is_some() { self.born.word().load(Acquire) } else { 0 };
+        let spare = match &self.ahead {
+            Ahead::None => 0,
+            // ORDERING: the kernel wrote it before the server was seen to be dead.
+            Ahead::Asked(_) => self.born.word().load(Acquire),
+            Ahead::There(child) => child.pid(),
+        };
         if spare != 0 {
             process::abandon(spare);
         }

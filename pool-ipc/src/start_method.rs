@@ -132,13 +132,14 @@ impl Starter {
         self.server.as_ref().is_some_and(ForkServer::has_spare)
     }
 
-    /// Starts a child as [`start`](Starter::start), if that [can be](Starter::can_start_at_once) done at once.
+    /// Starts a child as [`start`](Starter::start), if that [can be](Starter::can_start_at_once) done at once: on the
+    /// core of this thread (`here`), or on another.
     ///
     /// # Errors
     /// As [`start`](Starter::start); or it would take longer.
-    pub fn start_at_once(&self, birth: &Birth<'_>) -> io::Result<Child> {
+    pub fn start_at_once(&self, birth: &Birth<'_>, here: bool) -> io::Result<Child> {
         match &self.server {
-            Some(server) => server.start_spare(birth),
+            Some(server) => server.start_spare(birth, here),
             None => Err(io::ErrorKind::WouldBlock.into()),
         }
     }

@@ -7,6 +7,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{MutexGuard, TryLockError};
+use std::time::{Duration, Instant};
 
 use pool_ipc::limits;
 use pool_ipc::own::Own;
@@ -14,7 +15,7 @@ use pool_ipc::start_method::Starter;
 use pool_ipc::watch::Watch;
 
 use crate::logs::{Kit, note};
-use crate::post::{Means, Outfit, Post};
+use crate::post::{Haste, Means, Outfit, Post};
 use crate::scheduler::{Event, SeatId};
 use crate::shared::{Shared, lock};
 
@@ -35,6 +36,8 @@ enum Spare {
     There(Own<OwnedFd>),
 }
 
+/// As long as a wake-up across idle cores mostly takes.
+const WAKE_UP: Duration = Duration::from_micros(40);
 /// What in a birth's token is ready.
 pub(crate) const EXIT: u64 = 0;
 pub(crate) const ALARM: u64 = 1;
@@ -46,13 +49,13 @@ impl Births {
         Births { starter, count: 0, outfit: None, spare: None }
     }
 
-    /// Starts a worker on a seat. `at_once`: or fails, where it would take a while.
-    fn fill(&mut self, shared: &Shared, seat: SeatId, outfit: Outfit, at_once: bool) -> io::Result<Post> {
+    /// Starts a worker on a seat.
+    fn fill(&mut self, shared: &Shared, seat: SeatId, outfit: Outfit, haste: Haste) -> io::Result<Post> {
         self.count += 1;
         let name = format!("{}-worker-{}", shared.name, seat + 1);
         let kit = Kit::make(shared.forward_logs)?;
         let setting = shared.surroundings.of(seat);
-        let means = Means { bell: &shared.bell, starter: &self.starter, setting: &setting, at_once };
+        let means = Means { bell: &shared.bell, starter: &self.starter, setting: &setting, haste };
         let post = Post::fill(name, seat, self.count, &means, outfit, kit)?;
         let watch = &shared.watch;
         let watched = watch.add(post.child.as_fd(), self.count << 1 | EXIT);
@@ -76,14 +79,15 @@ impl Births {
             self.outfit = Outfit::make().ok();
         }
         let coming = server.birth_of_spare().map(Spare::Coming);
-        self.follow(coming, watch);
+        let spare = coming.or_else(|| server.meet_spare().map(Spare::There));
+        self.follow(spare, watch);
     }
 
     /// Something has become of the spare child. If it has ended unused, it is reaped.
     pub(crate) fn heed_spare(&mut self, watch: &Watch) {
         let was = self.spare.as_ref().map(|spare| matches!(spare, Spare::Coming(_)));
         let there = match (self.starter.fork_server(), was) {
-            (Some(server), Some(true)) => server.end_of_spare().map(Spare::There),
+            (Some(server), Some(true)) => server.meet_spare().map(Spare::There),
             (Some(server), Some(false)) => {
                 server.bury_spare();
                 None
@@ -105,14 +109,14 @@ impl Births {
 impl Shared {
     /// Starts one of the first workers, by the supervisor.
     pub(crate) fn start_first(&self, seat: SeatId, outfit: Outfit) -> io::Result<()> {
-        self.start(seat, |births| births.fill(self, seat, outfit, false))
+        self.start(seat, |births| births.fill(self, seat, outfit, Haste::None))
     }
 
     /// Starts a worker that was asked for, by the supervisor.
     pub(crate) fn start_next(&self, seat: SeatId) {
         let started = self.start(seat, |births| {
             let outfit = births.outfit.take().map_or_else(Outfit::make, Ok)?;
-            births.fill(self, seat, outfit, false)
+            births.fill(self, seat, outfit, Haste::None)
         });
         if let Err(error) = started {
             let text = format!("no worker can be started: {}", limits::explain(error));
@@ -142,13 +146,27 @@ impl Shared {
         births.as_ref().is_some_and(|births| quiet && ready(births)).then_some(births)
     }
 
+    /// The system takes a process apart on the core of its last thread. Whether that is another core than this: then
+    /// that thread comes to its end while this one looks. If it does not, it may wait for this core.
+    fn is_end_elsewhere(&self) -> bool {
+        let start = Instant::now();
+        while self.look(|hub| hub.any_half_gone()) {
+            if start.elapsed() >= WAKE_UP {
+                return false;
+            }
+            std::hint::spin_loop();
+        }
+        true
+    }
+
     /// Starts a worker that was asked for, by a caller that waits. If that does not come about at once after all,
     /// it is left to the supervisor.
     pub(crate) fn start_at_once(&self, seat: SeatId) {
+        let haste = if self.is_end_elsewhere() { Haste::Here } else { Haste::Elsewhere };
         let post = self.ready_births().and_then(|mut births| {
             let births = births.as_mut()?;
             let outfit = births.outfit.take()?;
-            births.fill(self, seat, outfit, true).ok()
+            births.fill(self, seat, outfit, haste).ok()
         });
         self.visit(|hub, now| {
             hub.under_way -= 1;

@@ -13,9 +13,10 @@ use std::time::{Duration, Instant};
 use pool_core::luggage::Luggage;
 use pool_core::work::{self, End, Payload, Short, Task};
 use pool_core::{EncodedInitializer, Error, ErrorKind, Exit, Worker};
+use pool_ipc::bell::MOST_ENDS;
 use pool_ipc::birth::MISBORN;
 use pool_ipc::child::Ended;
-use pool_ipc::lane::{NO_ROOM, Output, REFUSED, Reply, Tell};
+use pool_ipc::lane::{End as WorkersEnd, NO_ROOM, Output, REFUSED, Reply, Tell};
 
 use crate::clock::Clock;
 use crate::listening::{Listener, Listening};
@@ -238,6 +239,10 @@ impl Hub {
     }
 
     fn take_in_from(&mut self, seat: SeatId, now: &Clock) {
+        // Before the first is taken in: then the scheduler has as many tasks for this worker as its lane.
+        if self.posts[seat].as_ref().is_some_and(|post| !post.ready && post.lane.has_reply()) {
+            self.ready(seat, now);
+        }
         while let Some(post) = &mut self.posts[seat]
             && post.lane.has_reply()
             && self.scheduler.listens_to(seat)
@@ -268,6 +273,15 @@ impl Hub {
                 }
                 Err(error) => self.handle(Event::Nonsense(seat, error.0.to_string()), now),
             }
+        }
+    }
+
+    /// The worker on this seat, or its first reply, says that it is ready.
+    pub(crate) fn ready(&mut self, seat: SeatId, now: &Clock) {
+        if let Some(post) = &mut self.posts[seat]
+            && !std::mem::replace(&mut post.ready, true)
+        {
+            self.handle(Event::Ready(seat), now);
         }
     }
 
@@ -304,6 +318,24 @@ impl Hub {
         self.tell(|| News::Ended(post.worker(), exit));
         self.remains.push(post);
         self.handle(Event::Left { number, died }, now);
+    }
+
+    /// Whether a worker ends of which a thread has not come to its end.
+    pub(crate) fn any_half_gone(&self) -> bool {
+        self.leavers.iter().any(|(_, post)| post.forsaken && !post.lane.is_deserted())
+    }
+
+    /// The ends of workers that a caller's results may depend on, if they are few.
+    pub(crate) fn ends(&self) -> [Option<WorkersEnd>; MOST_ENDS] {
+        let mut ends = [None; MOST_ENDS];
+        let mut busy = self.posts.iter().flatten().filter(|post| post.lane.outstanding() > 0);
+        for (place, post) in ends.iter_mut().zip(&mut busy) {
+            *place = post.lane.end();
+        }
+        match busy.next() {
+            None => ends,
+            Some(_) => [None; MOST_ENDS],
+        }
     }
 
     /// A worker was started.

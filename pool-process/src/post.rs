@@ -25,8 +25,10 @@ pub(crate) struct Post {
     pub(crate) name: String,
     /// Differs between all workers that this pool ever had.
     pub(crate) birth: u64,
-    /// The worker said that it is ready, and the pool knows.
+    /// The worker said that it is ready, or has given a reply, and the scheduler knows.
     pub(crate) ready: bool,
+    /// The supervisor has heard that it is ready.
+    pub(crate) heard: bool,
     contexts: Contexts,
     /// What its next reply answers is the initializer.
     pub(crate) initializing: bool,
@@ -49,8 +51,18 @@ pub(crate) struct Means<'a> {
     pub(crate) bell: &'a Bell,
     pub(crate) starter: &'a Starter,
     pub(crate) setting: &'a Setting,
-    /// It is to be there at once, or not at all.
-    pub(crate) at_once: bool,
+    pub(crate) haste: Haste,
+}
+
+/// How fast a birth is to be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Haste {
+    /// It takes what it takes.
+    None,
+    /// It is there at once or not at all: on the core of the calling thread, which is about to sleep.
+    Here,
+    /// The same, on another core.
+    Elsewhere,
 }
 
 impl Outfit {
@@ -89,9 +101,10 @@ impl Post {
             setting: means.setting,
             outlives_starter: false,
         };
-        let child = match means.at_once {
-            false => means.starter.start(&birth_of_it)?,
-            true => means.starter.start_at_once(&birth_of_it)?,
+        let child = match means.haste {
+            Haste::None => means.starter.start(&birth_of_it)?,
+            Haste::Here => means.starter.start_at_once(&birth_of_it, true)?,
+            Haste::Elsewhere => means.starter.start_at_once(&birth_of_it, false)?,
         };
         kit.follow(&name, child.pid());
         Ok(Post {
@@ -100,6 +113,7 @@ impl Post {
             name,
             birth,
             ready: false,
+            heard: false,
             contexts: Contexts::default(),
             initializing: false,
             sent_along: 0,

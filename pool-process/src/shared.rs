@@ -107,7 +107,12 @@ impl Shared {
         self.visit_in(lock(&self.hub), false, body)
     }
 
-    /// The same, by who has the lock already. `more`: as for [`Hub::settle`].
+    /// Looks at the hub, and changes nothing.
+    pub(crate) fn look<U>(&self, look: impl FnOnce(&Hub) -> U) -> U {
+        look(&lock(&self.hub))
+    }
+
+    /// As [`visit`](Self::visit), by who has the lock already. `more`: as for [`Hub::settle`].
     #[inline]
     fn visit_in<U>(
         &self,
@@ -170,20 +175,29 @@ impl Shared {
     pub(crate) fn take_in_what_is_there(&self) -> bool {
         match self.hub.try_lock() {
             Ok(hub) if hub.is_worth_a_visit() => {
-                let due = self.visit_in(hub, false, |hub, now| {
-                    hub.take_in(now);
-                    if hub.births.is_empty() || self.ready_births().is_none() {
-                        return None;
-                    }
-                    hub.under_way += 1;
-                    hub.births.pop()
-                });
-                if let Some(seat) = due {
-                    self.start_at_once(seat);
-                }
+                self.take_in(hub);
                 true
             }
             _ => false,
+        }
+    }
+
+    /// Does what there is to do for a leader.
+    pub(crate) fn take_in_now(&self) {
+        self.take_in(lock(&self.hub));
+    }
+
+    fn take_in(&self, hub: MutexGuard<'_, Hub>) {
+        let due = self.visit_in(hub, false, |hub, now| {
+            hub.take_in(now);
+            if hub.births.is_empty() || self.ready_births().is_none() {
+                return None;
+            }
+            hub.under_way += 1;
+            hub.births.pop()
+        });
+        if let Some(seat) = due {
+            self.start_at_once(seat);
         }
     }
 

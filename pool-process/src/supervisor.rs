@@ -137,11 +137,10 @@ impl Supervisor<'_> {
         self.look_ahead |= self.shared.visit(|hub, now| {
             let Some((seat, post)) = find(hub, birth) else { return false };
             post.lane.silence();
-            if !post.lane.is_ready() || post.ready {
+            if !post.lane.is_ready() || std::mem::replace(&mut post.heard, true) {
                 return false;
             }
-            post.ready = true;
-            hub.handle(Event::Ready(seat), now);
+            hub.ready(seat, now);
             true
         });
     }

@@ -77,16 +77,16 @@ impl Shared {
             let count = self.bell.count();
             // Whoever else sets the event rings the bell by this.
             let Some(registration) = event.register(&self.ringer) else { break };
-            let behind = self.visit(|hub, now| {
+            let (behind, ends) = self.visit(|hub, now| {
                 self.listening.set(Listener::Asleep);
                 hub.tells_of_each = of_each;
                 hub.take_in(now);
-                hub.scheduler.any_behind()
+                (hub.scheduler.any_behind(), hub.ends())
             });
             let start = Instant::now();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(start));
             let late = (behind && !of_each).then_some(LATE);
-            self.bell.wait(count, left.into_iter().chain(late).min());
+            self.bell.wait_or_end(count, &ends, left.into_iter().chain(late).min());
             // What comes may be held back behind something long: then each is to be told of.
             of_each = behind && start.elapsed() >= LATE;
             match whereabouts {
@@ -97,7 +97,7 @@ impl Shared {
             }
             event.unregister(registration);
             self.listening.set(Listener::Awake);
-            self.visit(|hub, now| hub.take_in(now));
+            self.take_in_now();
         }
         if self.listening.stop() {
             self.visit(|_, _| ());

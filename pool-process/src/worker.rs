@@ -52,12 +52,7 @@ pub(crate) fn live(mut born: Born) {
         Ok(ready)
     });
     match started {
-        Ok(ready) => {
-            // A task that is there already need not wait for the pool to hear of it.
-            thread::yield_now();
-            pool_ipc::roam();
-            ready.tell();
-        }
+        Ok(ready) => ready.tell(),
         Err(error) => born.refuse(&error.to_string()),
     }
     loop {

@@ -34,7 +34,7 @@ use crate::sys::life::Life;
 
 pub use crate::protocol::Tell;
 pub use luggage::Luggage;
-pub use pool::{LaneError, Output, PoolLane, Reply, Request, Returned};
+pub use pool::{End, LaneError, Output, PoolLane, Reply, Request, Returned};
 pub use worker::{Ready, WorkerLane};
 
 /// How many requests a lane holds.
@@ -105,12 +105,16 @@ struct WorkerHead {
     state: Line<AtomicU32>,
     /// 1 when the task's stack overflowed.
     overflow: Line<AtomicU32>,
-    /// Of the thread that answers requests.
-    life: Line<Life>,
+    /// Of the thread that answers requests, and of the other one.
+    lives: Line<[Life; 2]>,
     slots: [Slot; CAPACITY],
 }
 
 const READY: u32 = 1;
+
+/// Which of the lives: that of the thread that answers requests, and that of the one that hears commands.
+const ANSWERS: usize = 0;
+const LISTENS: usize = 1;
 
 /// The status word of a reply that the lane itself gave, because the function could not: the output is
 /// a text that says why.

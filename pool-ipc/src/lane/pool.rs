@@ -4,7 +4,8 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 
 use super::{
-    ACCOMPANIED, CAPACITY, Ends, IN_ARENA, INLINE, NO_ROOM, PoolHead, READY, Slot, WorkerHead, words_of,
+    ACCOMPANIED, ANSWERS, CAPACITY, Ends, IN_ARENA, INLINE, NO_ROOM, PoolHead, READY, Slot, WorkerHead,
+    words_of,
 };
 use crate::arena::Arena;
 use crate::image::{self, Entry};
@@ -15,7 +16,8 @@ use crate::segment::Segment;
 use crate::sync::Ordering::*;
 use crate::sys::core::{NO_CORE, current_core};
 use crate::sys::events::Alarm;
-use crate::sys::futex;
+use crate::sys::futex::{self, Expected};
+use crate::sys::life::Life;
 
 /// So many requests are published together in a rush.
 const BATCH: u32 = 8;
@@ -67,6 +69,10 @@ pub struct Returned {
     /// Its third argument again; the others the sender has. It can fail for want of memory.
     pub input: io::Result<Output>,
 }
+
+/// The end of the thread that answers in some lane: see [`Bell::wait_or_end`](crate::bell::Bell::wait_or_end).
+#[derive(Debug, Clone, Copy)]
+pub struct End(pub(crate) Expected);
 
 /// The worker wrote something that no honest worker writes, or its reply could not be taken in.
 #[derive(Debug)]
@@ -422,8 +428,22 @@ impl PoolLane {
     /// ended yet; and if not, a process that wrote this itself may go on.
     #[inline]
     pub fn is_forsaken(&self) -> bool {
+        self.lives()[ANSWERS].is_over()
+    }
+
+    /// Whether no thread of the worker goes on: its process is being taken apart, and needs a core for that.
+    pub fn is_deserted(&self) -> bool {
+        self.lives().iter().all(Life::is_over)
+    }
+
+    /// What to sleep on until the thread that answers [ends](Self::is_forsaken), if it has not.
+    pub fn end(&self) -> Option<End> {
+        self.lives()[ANSWERS].expected().map(End)
+    }
+
+    fn lives(&self) -> &[Life; 2] {
         // SAFETY: as in `theirs`.
-        unsafe { (*self.replies.head().cast::<WorkerHead>()).life.0.is_over() }
+        unsafe { &(*self.replies.head().cast::<WorkerHead>()).lives.0 }
     }
 
     /// Whether the worker noted that a task's stack overflowed.

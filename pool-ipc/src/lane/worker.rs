@@ -4,10 +4,12 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::slice;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::{
-    ACCOMPANIED, CAPACITY, IN_ARENA, INLINE, Luggage, PoolHead, READY, REFUSED, Slot, WorkerHead, words_of,
+    ACCOMPANIED, ANSWERS, CAPACITY, IN_ARENA, INLINE, LISTENS, Luggage, PoolHead, READY, REFUSED, Slot,
+    WorkerHead, words_of,
 };
 use crate::arena::Arena;
 use crate::bell::Bell;
@@ -17,7 +19,7 @@ use crate::protocol::{PoolWords, Tell};
 use crate::segment::Segment;
 use crate::sync::AtomicU32;
 use crate::sync::Ordering::*;
-use crate::sys::core::{NO_CORE, current_core, leave_core};
+use crate::sys::core::{NO_CORE, current_core, leave_core, roam};
 use crate::sys::events::Alarm;
 use crate::sys::{born, futex};
 use crate::{passing, shared};
@@ -70,6 +72,8 @@ struct Request<'a> {
 const TRIM_AFTER: Duration = Duration::from_secs(5);
 /// An idle worker forgets the shared objects of its last tasks after this long.
 const FORGET_AFTER: Duration = Duration::from_millis(100);
+/// The first lets the thread that answers do so, the others let it and those that it woke go on.
+const YIELDS: u32 = 3;
 /// A move to another core costs some 20 µs, and the kernel may undo it.
 const MOVE_EVERY: Duration = Duration::from_millis(2);
 
@@ -121,21 +125,22 @@ impl WorkerLane {
         born::report_stack_overflow(&self.outbox.head.overflow.0)
     }
 
-    /// Has the pool see that this thread ends, as soon as it does.
+    /// Has the pool see that this thread ends, the one that answers, as soon as it does.
     ///
     /// # Errors
     /// The system has no means for it. Then the pool sees the end of the process, a moment later.
     pub fn report_end(&self) -> io::Result<()> {
         // SAFETY: the head is mapped for writing, for ever, and this is the only thread that answers.
-        unsafe { self.outbox.head.life.0.begin() }
+        unsafe { self.outbox.head.lives.0[ANSWERS].begin() }
     }
 
-    /// What says that this worker is ready: to be used once, from any thread.
+    /// What says that this worker is ready: to be used once, by the thread that listens on the worker's line.
     ///
     /// # Errors
     /// The system refuses a descriptor.
     pub fn ready(&self) -> io::Result<Ready> {
-        Ok(Ready { state: &self.outbox.head.state.0, alarm: self.outbox.alarm.try_clone()? })
+        let is_late = self.outbox.theirs.has_request(self.inbox.claimed);
+        Ok(Ready { head: self.outbox.head, alarm: self.outbox.alarm.try_clone()?, is_late })
     }
 
     /// Waits for the next request, runs its function, and answers it.
@@ -351,17 +356,33 @@ impl std::fmt::Debug for WorkerLane {
 }
 
 /// Tells the pool that this worker is ready.
-#[derive(Debug)]
 pub struct Ready {
-    state: &'static AtomicU32,
+    head: &'static WorkerHead,
     alarm: Alarm,
+    /// A request is there already.
+    is_late: bool,
 }
 
 impl Ready {
-    /// Tells it.
+    /// Tells it, of the thread that answers; and the end of the calling thread will be seen too. Where a request is
+    /// there already, whose reply says as much, this leaves the core to that and to who waits for it.
     pub fn tell(self) {
+        if self.is_late {
+            (0..YIELDS).for_each(|_| thread::yield_now());
+        }
+        // The starter wanted the first reply on the core where this is.
+        roam();
+        // Without it the pool does not know that nothing is left of this process but its memory.
+        // SAFETY: the head is mapped for writing, for ever, and there is one such value for it, used once.
+        let _ = unsafe { self.head.lives.0[LISTENS].begin() };
         // ORDERING: pairs with the load in `PoolLane::is_ready`.
-        self.state.store(READY, Release);
+        self.head.state.0.store(READY, Release);
         self.alarm.ring();
+    }
+}
+
+impl std::fmt::Debug for Ready {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ready").finish_non_exhaustive()
     }
 }

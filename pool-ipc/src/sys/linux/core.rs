@@ -63,18 +63,23 @@ pub(crate) fn forget_home() {
     *HOME.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = None;
 }
 
-/// Has a child that sleeps wake on this thread's core: for a thread that is about to sleep itself. Its threads
-/// [roam](roam) again when they are there.
-pub(crate) fn bring(pid: u32) {
+/// Has a child that sleeps wake on this thread's core (`here`), for a thread that is about to sleep itself; or on any
+/// other that it may use. Its threads [roam](roam) again when they are there.
+pub(crate) fn bring(pid: u32, here: bool) {
     let Some(core) = current_core() else { return };
-    let size = size_of::<libc::cpu_set_t>();
+    let (pid, size) = (pid as libc::pid_t, size_of::<libc::cpu_set_t>());
+    if usize::from(core) >= 8 * size {
+        return;
+    }
     // SAFETY: as in `leave_core`; CPU_SET is given a core inside the set. If it fails, the child wakes elsewhere.
     unsafe {
-        let mut here: libc::cpu_set_t = std::mem::zeroed();
-        if usize::from(core) < 8 * size {
-            libc::CPU_SET(usize::from(core), &mut here);
-            libc::sched_setaffinity(pid as libc::pid_t, size, &here);
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        if here {
+            libc::CPU_SET(usize::from(core), &mut cores);
+        } else if libc::sched_getaffinity(pid, size, &mut cores) == 0 {
+            libc::CPU_CLR(usize::from(core), &mut cores);
         }
+        libc::sched_setaffinity(pid, size, &cores);
     }
 }
 

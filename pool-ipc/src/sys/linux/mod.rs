@@ -16,6 +16,7 @@ pub(crate) mod socket;
 
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::time::Duration;
 
 /// The result of a system call that returns -1 and sets `errno` when it fails.
 fn check(result: libc::c_int) -> io::Result<libc::c_int> {
@@ -29,6 +30,14 @@ fn retry(mut call: impl FnMut() -> libc::c_int) -> io::Result<libc::c_int> {
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             other => return other,
         }
+    }
+}
+
+/// A length of time as the system wants it; what it cannot say is as long as it can.
+fn timespec(length: Duration) -> libc::timespec {
+    libc::timespec {
+        tv_sec: length.as_secs().try_into().unwrap_or(libc::time_t::MAX),
+        tv_nsec: length.subsec_nanos().into(),
     }
 }
 
