@@ -75,15 +75,15 @@ where
     }
 }
 
-/// Whether this process has a descriptor of the fork server's spare child. A pool that uses the server gets it last of
-/// what it makes for its next worker.
+/// Whether this process has two descriptors of the fork server's spare child. The second is that of the pool that watches
+/// it, and the last of what that makes for its next worker.
 fn watches_its_spare() -> bool {
     let mut children = children_of(std::process::id()).into_iter();
     let Some(spare) = children.find(|child| is_spare(*child)) else { return false };
     let entry = format!("Pid:\t{spare}");
     let descriptors = std::fs::read_dir("/proc/self/fdinfo").expect("the descriptors").flatten();
-    let mut texts = descriptors.filter_map(|descriptor| std::fs::read_to_string(descriptor.path()).ok());
-    texts.any(|text| text.lines().any(|line| line == entry))
+    let texts = descriptors.filter_map(|descriptor| std::fs::read_to_string(descriptor.path()).ok());
+    texts.filter(|text| text.lines().any(|line| line == entry)).count() == 2
 }
 
 /// A value as the bytes that cross, where nothing goes along with them.
