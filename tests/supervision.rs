@@ -53,6 +53,7 @@ by_every_start_method!(
     results_before_a_long_task_are_there_while_it_runs,
     an_initializer_is_not_cancelled_with_what_is_queued,
     an_idle_pool_does_nothing,
+    the_supervisor_sleeps_while_a_worker_takes_its_time_to_leave,
     hooks_hear_of_every_worker,
     hooks_that_panic_harm_nobody,
     a_smaller_pool_has_fewer_processes,
@@ -457,8 +458,42 @@ fn an_idle_pool_does_nothing() {
     assert_eq!(switches(), before, "it slept through");
 }
 
+/// Leaves when the gate is open.
+fn leave_by(gate: Gate) -> u32 {
+    pool::at_exit(Some(0), move || gate.wait()).leave_to_exit();
+    std::process::id()
+}
+
+fn the_supervisor_sleeps_while_a_worker_takes_its_time_to_leave() {
+    /// Somebody who is busy is not asleep so many times in a row.
+    const LOOKS: usize = 30;
+    let scratch = Scratch::new();
+    for nth in 0..10 {
+        let gate = scratch.gate(&nth.to_string());
+        let pool = builder(1).name("q").max_tasks_per_worker(1).build().unwrap();
+        let first = pool.apply_async(|()| (), ());
+        // This one is there before its worker is.
+        let leaver = pool.apply_async(leave_by, gate.clone());
+        first.get().unwrap();
+        let leaver = leaver.get().unwrap();
+        let mut asleep = 0;
+        while asleep < LOOKS {
+            // It is killed after five seconds.
+            assert!(is_alive(leaver), "the supervisor is busy");
+            asleep = if status("State").contains("sleeping") { asleep + 1 } else { 0 };
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        gate.open();
+    }
+}
+
 /// How often the supervisor of the pool `q` gave up its core.
 fn switches() -> String {
+    status("voluntary_ctxt_switches")
+}
+
+/// What the system says of the supervisor of the pool `q`.
+fn status(what: &str) -> String {
     let tasks = std::fs::read_dir("/proc/self/task").unwrap().flatten();
     let read = |task: &std::fs::DirEntry, file: &str| {
         std::fs::read_to_string(task.path().join(file)).unwrap_or_default()
@@ -467,8 +502,8 @@ fn switches() -> String {
         .filter(|task| read(task, "comm").trim() == "q-supervisor")
         .map(|task| read(&task, "status"))
         .collect();
-    let line = status.lines().find(|line| line.starts_with("voluntary_ctxt_switches"));
-    line.expect("the supervisor's counts").to_owned()
+    let line = status.lines().find(|line| line.starts_with(what));
+    line.expect("the supervisor's status").to_owned()
 }
 
 fn hooks_hear_of_every_worker() {

@@ -44,6 +44,14 @@ impl Child {
         self.pid
     }
 
+    /// Ends and reaps one that nobody is to have.
+    pub(crate) fn abandon(self) {
+        self.kill();
+        if events::readable(self.handle.as_fd(), None) {
+            let _ = self.reap();
+        }
+    }
+
     pub(crate) fn handle(&self) -> &Own<OwnedFd> {
         &self.handle
     }

@@ -115,7 +115,7 @@ impl ForkServer {
             match child.line().order(&order, birth.descriptors) {
                 Ok(()) => return Ok(child),
                 Err(error) => {
-                    process::abandon(child.pid());
+                    child.abandon();
                     if error.kind() != io::ErrorKind::BrokenPipe
                         && error.kind() != io::ErrorKind::ConnectionReset
                     {
@@ -189,7 +189,7 @@ impl ForkServer {
         match child.line().order(&order, birth.descriptors) {
             Ok(()) => Ok(child),
             Err(error) => {
-                process::abandon(child.pid());
+                child.abandon();
                 Err(error)
             }
         }
@@ -331,14 +331,14 @@ impl Server {
     fn dismiss(self) -> io::Result<Ended> {
         self.process.kill();
         self.process.wait(None)?;
-        let spare = match &self.ahead {
-            Ahead::None => 0,
+        match self.ahead {
+            Ahead::None => {}
             // ORDERING: the kernel wrote it before the server was seen to be dead.
-            Ahead::Asked(_) => self.born.word().load(Acquire),
-            Ahead::There(child) => child.pid(),
-        };
-        if spare != 0 {
-            process::abandon(spare);
+            Ahead::Asked(_) => match self.born.word().load(Acquire) {
+                0 => {}
+                pid => process::abandon(pid),
+            },
+            Ahead::There(child) => child.abandon(),
         }
         let ended = self.process.reap().unwrap_or(Ended::Unknown);
         match (ended, self.process.refusal()) {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use pool_ipc::limits;
 use pool_ipc::own::Own;
+use pool_ipc::patience::cores;
 use pool_ipc::start_method::Starter;
 use pool_ipc::watch::Watch;
 
@@ -147,10 +148,11 @@ impl Shared {
     }
 
     /// The system takes a process apart on the core of its last thread. Whether that is another core than this: then
-    /// that thread comes to its end while this one looks. If it does not, it may wait for this core.
+    /// that thread comes to its end while this one looks. If it does not, it may wait for this core. With one core there
+    /// is no choice.
     fn is_end_elsewhere(&self) -> bool {
         let start = Instant::now();
-        while self.look(|hub| hub.any_half_gone()) {
+        while cores() > 1 && self.look(|hub| hub.any_half_gone()) {
             if start.elapsed() >= WAKE_UP {
                 return false;
             }

@@ -242,6 +242,7 @@ impl Hub {
         // Before the first is taken in: then the scheduler has as many tasks for this worker as its lane.
         if self.posts[seat].as_ref().is_some_and(|post| !post.ready && post.lane.has_reply()) {
             self.ready(seat, now);
+            self.scheduler.began_unseen(seat);
         }
         while let Some(post) = &mut self.posts[seat]
             && post.lane.has_reply()
@@ -509,7 +510,7 @@ impl Hub {
     }
 
     /// Whether the supervisor has to be woken: to start workers, or because it sleeps too long.
-    pub(crate) fn must_knock(&mut self) -> bool {
+    pub(crate) fn must_knock(&mut self, now: &Clock) -> bool {
         // Where tasks wait behind others, and perhaps nobody for their results, a worker may have nothing to do meanwhile.
         let behind = !self.looks_again && self.scheduler.any_behind();
         self.looks_again |= behind;
@@ -519,8 +520,10 @@ impl Hub {
             (Some(_), None) => true,
             (None, _) => false,
         };
-        // Of one that ends right now the supervisor hears, and plans anew.
-        let sooner = sooner && !self.leavers.iter().any(|(_, post)| post.forsaken);
+        // When the process of one that ends has ended the supervisor hears of it, and plans anew: in time for this?
+        let hears = self.leavers.iter().any(|(_, post)| post.forsaken)
+            && next.is_some_and(|next| next.saturating_duration_since(now.read()) >= SOON);
+        let sooner = sooner && !hears;
         if sooner {
             self.planned = next;
         }
@@ -617,5 +620,7 @@ fn end_of(reply: Reply, luggage: Option<io::Result<Luggage>>, worker: Option<Box
     })
 }
 
+/// What is not due for so long is planned by the supervisor when it is awake anyway, soon.
+const SOON: Duration = Duration::from_secs(2);
 /// How long memory that a burst left behind is kept warm.
 pub(crate) const TRIM_AFTER: Duration = Duration::from_secs(5);

@@ -27,7 +27,8 @@ pub(crate) struct Post {
     pub(crate) birth: u64,
     /// The worker said that it is ready, or has given a reply, and the scheduler knows.
     pub(crate) ready: bool,
-    /// The supervisor has heard that it is ready.
+    /// The supervisor has heard that it is ready, which may be later than its first reply: from then on it has time to
+    /// look ahead.
     pub(crate) heard: bool,
     contexts: Contexts,
     /// What its next reply answers is the initializer.

@@ -86,7 +86,7 @@ pub(crate) enum Event {
     Born(SeatId),
     /// None could be.
     BirthFailed(SeatId, String),
-    /// The worker said that it is ready.
+    /// The worker said that it is ready, or its first reply is there and about to be taken in.
     Ready(SeatId),
     /// The worker answered what it was to do first; or why that failed.
     Initialized(SeatId, Result<(), String>),

@@ -123,7 +123,7 @@ impl Shared {
         let now = Clock::default();
         let result = body(&mut hub, &now);
         hub.settle(more, &self.listening, &now);
-        let knock = hub.must_knock();
+        let knock = hub.must_knock(&now);
         let first = hub.outcomes.first.take();
         let more = match hub.outcomes.more.is_empty() {
             true => None,

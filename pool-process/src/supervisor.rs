@@ -135,12 +135,21 @@ impl Supervisor<'_> {
             return;
         }
         self.look_ahead |= self.shared.visit(|hub, now| {
-            let Some((seat, post)) = find(hub, birth) else { return false };
+            let (seat, post) = match find(hub, birth) {
+                Some((seat, post)) => (Some(seat), post),
+                // One that has left after its first task may say that it is ready after that.
+                None => match hub.leavers.iter_mut().find(|(_, post)| post.birth == birth) {
+                    Some((_, post)) => (None, post),
+                    None => return false,
+                },
+            };
             post.lane.silence();
             if !post.lane.is_ready() || std::mem::replace(&mut post.heard, true) {
                 return false;
             }
-            hub.ready(seat, now);
+            if let Some(seat) = seat {
+                hub.ready(seat, now);
+            }
             true
         });
     }

@@ -112,6 +112,12 @@ impl<T: Ticket> Scheduler<T> {
         ended
     }
 
+    /// The reply to the oldest task of this worker is about to be taken in, and nobody knows when that task began: it says
+    /// nothing of how long tasks take.
+    pub(crate) fn began_unseen(&mut self, id: SeatId) {
+        self.seats[id].timed = false;
+    }
+
     /// A task that was the oldest in its lane since then was answered. Those that are taken in together share the time
     /// of the first: the others were not looked at in between.
     fn learn(&mut self, seat: SeatId, since: Instant, now: Instant) {

@@ -30,7 +30,7 @@ pub(super) struct Seat<T> {
     pub(super) timed: bool,
     /// Why the seat is Dying, if not for its own reasons.
     pub(super) verdict: Option<Why>,
-    /// Its worker has said that it is ready.
+    /// Its worker has said that it is ready, or its first reply has.
     pub(super) ready: bool,
     /// How many tasks its worker has answered.
     pub(super) done: usize,

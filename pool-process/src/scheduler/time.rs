@@ -42,7 +42,7 @@ impl<T: Ticket> Scheduler<T> {
             ],
             State::Starting => [Some((Limit::Ready, READY)), None],
             State::Up if idle => [self.policy.idle_timeout.map(|limit| (Limit::Idle, limit)), None],
-            // A worker that is not up has begun nothing.
+            // Of a worker that is not up nobody knows that it has begun something.
             State::Up => {
                 let timeout = seat.tasks.front().and_then(Ticket::timeout);
                 [timeout.map(|limit| (Limit::Task, limit)), None]

@@ -61,8 +61,10 @@ pub(crate) fn wait_for_any(
     };
     match io::Error::last_os_error().raw_os_error() {
         _ if slept >= 0 => {}
-        // Changed, interrupted, timed out or gone means "look again".
-        Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT | libc::EFAULT) => {}
+        // Changed, interrupted or timed out means "look again".
+        Some(libc::EAGAIN | libc::EINTR | libc::ETIMEDOUT) => {}
+        // Another word is gone, or there is no memory for it: this time.
+        Some(libc::EFAULT | libc::ENOMEM) => wait(word, expected, Some(timeout)),
         _ => {
             // ORDERING: as above.
             CANNOT_WAIT_FOR_ANY.store(true, Relaxed);
