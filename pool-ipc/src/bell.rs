@@ -74,17 +74,13 @@ impl Bell {
         self.word().load(Acquire)
     }
 
-    /// Sleeps until the bell has been rung since `count` was read, or `timeout` is over, or for no reason.
-    pub fn wait(&self, count: u32, timeout: Option<Duration>) {
-        futex::wait(self.word(), count, Some(timeout.unwrap_or(LONGEST).min(LONGEST)));
-    }
-
-    /// The same, or until one of these ends begins. Before Linux 5.16 it is not woken by an end.
-    pub fn wait_or_end(&self, count: u32, ends: &[Option<End>; MOST_ENDS], timeout: Option<Duration>) {
-        if ends.iter().all(Option::is_none) {
-            return self.wait(count, timeout);
-        }
+    /// Sleeps until the bell has been rung since `count` was read, or one of these ends begins, or `timeout` is over, or
+    /// for no reason. Before Linux 5.16 an end wakes nobody.
+    pub fn wait(&self, count: u32, ends: &[Option<End>; MOST_ENDS], timeout: Option<Duration>) {
         let timeout = timeout.unwrap_or(LONGEST).min(LONGEST);
+        if ends.iter().all(Option::is_none) {
+            return futex::wait(self.word(), count, Some(timeout));
+        }
         futex::wait_for_any(self.word(), count, ends.iter().flatten().map(|end| end.0), timeout);
     }
 

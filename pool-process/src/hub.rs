@@ -521,9 +521,11 @@ impl Hub {
             (None, _) => false,
         };
         // When the process of one that ends has ended the supervisor hears of it, and plans anew: in time for this?
-        let hears = self.leavers.iter().any(|(_, post)| post.forsaken)
-            && next.is_some_and(|next| next.saturating_duration_since(now.read()) >= SOON);
-        let sooner = sooner && !hears;
+        let hears = || {
+            self.leavers.iter().any(|(_, post)| post.forsaken)
+                && next.is_some_and(|next| next.saturating_duration_since(now.read()) >= SOON)
+        };
+        let sooner = sooner && !hears();
         if sooner {
             self.planned = next;
         }

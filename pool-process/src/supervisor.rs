@@ -120,7 +120,7 @@ impl Supervisor<'_> {
                         seen_out = Some((post.name.clone(), post.child.pid(), ended));
                         hub.exited(seat, ended, now);
                     }
-                } else if let Some((number, post)) = hub.leavers.iter().find(|(_, post)| post.birth == birth)
+                } else if let Some((number, post)) = find_leaver(hub, birth)
                     && let Some(ended) = self.see_out(post)
                 {
                     seen_out = Some((post.name.clone(), post.child.pid(), ended));
@@ -138,7 +138,7 @@ impl Supervisor<'_> {
             let (seat, post) = match find(hub, birth) {
                 Some((seat, post)) => (Some(seat), post),
                 // One that has left after its first task may say that it is ready after that.
-                None => match hub.leavers.iter_mut().find(|(_, post)| post.birth == birth) {
+                None => match find_leaver(hub, birth) {
                     Some((_, post)) => (None, post),
                     None => return false,
                 },
@@ -159,6 +159,11 @@ impl Supervisor<'_> {
 fn find(hub: &mut Hub, birth: u64) -> Option<(SeatId, &mut Post)> {
     let posts = hub.posts.iter_mut().enumerate();
     posts.filter_map(|(seat, post)| Some((seat, post.as_mut()?))).find(|(_, post)| post.birth == birth)
+}
+
+/// The worker of this birth, if it has left its seat and not ended, and its number.
+fn find_leaver(hub: &mut Hub, birth: u64) -> Option<&mut (u64, Post)> {
+    hub.leavers.iter_mut().find(|(_, post)| post.birth == birth)
 }
 
 impl Hub {

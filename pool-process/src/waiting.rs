@@ -1,8 +1,8 @@
 //! How callers wait: one leads, the others follow.
 //!
 //! The caller that waits first takes replies in itself, for everybody: it spins a little where that has
-//! paid lately, some worker is up, and they do not need all cores; then it sleeps on the pool's bell. So a
-//! round trip costs two switches and no third thread.
+//! paid lately, some worker is up, and they do not need all cores; then it sleeps on the pool's bell, and on
+//! the ends of those workers if they are few. So a round trip costs two switches and no third thread.
 //! Callers that come while there is a leader park on their own result; whoever stops leading wakes one
 //! of them to lead on.
 //!
@@ -86,7 +86,7 @@ impl Shared {
             let start = Instant::now();
             let left = deadline.map(|deadline| deadline.saturating_duration_since(start));
             let late = (behind && !of_each).then_some(LATE);
-            self.bell.wait_or_end(count, &ends, left.into_iter().chain(late).min());
+            self.bell.wait(count, &ends, left.into_iter().chain(late).min());
             // What comes may be held back behind something long: then each is to be told of.
             of_each = behind && start.elapsed() >= LATE;
             match whereabouts {

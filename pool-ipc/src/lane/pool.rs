@@ -70,7 +70,7 @@ pub struct Returned {
     pub input: io::Result<Output>,
 }
 
-/// The end of the thread that answers in some lane: see [`Bell::wait_or_end`](crate::bell::Bell::wait_or_end).
+/// The end of the thread that answers in some lane: see [`Bell::wait`](crate::bell::Bell::wait).
 #[derive(Debug, Clone, Copy)]
 pub struct End(pub(crate) Expected);
 

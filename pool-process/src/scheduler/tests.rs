@@ -92,6 +92,15 @@ impl Bench {
         seat.map(Send).into_iter().chain(actions).collect()
     }
 
+    /// One worker that is up, and has had one task that took so long.
+    fn used_to(took: Duration) -> Bench {
+        let mut bench = Bench::new(1);
+        bench.submit(0);
+        bench.now += took;
+        bench.reply(0);
+        bench
+    }
+
     /// The first seat with something to do.
     fn busy(&mut self) -> SeatId {
         (0..).find(|seat| !self.scheduler.tasks(*seat).is_empty()).unwrap()
@@ -131,10 +140,7 @@ fn tasks_of_unknown_length_wait_where_any_worker_can_have_them() {
 
 #[test]
 fn short_tasks_are_sent_ahead_and_come_back_from_behind_a_long_one() {
-    let mut bench = Bench::new(1);
-    bench.submit(1);
-    bench.now += Duration::from_micros(10);
-    bench.reply(0);
+    let mut bench = Bench::used_to(Duration::from_micros(10));
     assert_eq!(bench.scheduler.depth(), pool_ipc::lane::CAPACITY.min(200));
     for number in 2..5 {
         assert_eq!(bench.submit(number), [Send(0)]);
@@ -169,10 +175,7 @@ fn what_waits_in_one_lane_is_shared_out_when_another_worker_has_nothing_to_do() 
 
 #[test]
 fn tasks_that_are_taken_in_together_share_the_time_of_all() {
-    let mut bench = Bench::new(1);
-    bench.submit(0);
-    bench.now += Duration::from_micros(100);
-    bench.reply(0);
+    let mut bench = Bench::used_to(Duration::from_micros(100));
     let depth = bench.scheduler.depth();
     assert_eq!(depth, 20);
     for batch in 0..10 {
@@ -185,10 +188,7 @@ fn tasks_that_are_taken_in_together_share_the_time_of_all() {
 
 #[test]
 fn few_tasks_that_something_goes_along_with_are_in_a_lane() {
-    let mut bench = Bench::new(1);
-    bench.submit(0);
-    bench.now += Duration::from_micros(1);
-    bench.reply(0);
+    let mut bench = Bench::used_to(Duration::from_micros(1));
     let heavy = |number| Job { light: false, ..job(number) };
     (0..16).for_each(|number| assert_eq!(bench.submit_job(heavy(number)), [Send(0)]));
     assert_eq!(bench.submit_job(heavy(16)), []);
@@ -198,10 +198,7 @@ fn few_tasks_that_something_goes_along_with_are_in_a_lane() {
 
 #[test]
 fn nothing_waits_behind_the_first_task_of_a_worker_that_is_not_there_yet() {
-    let mut bench = Bench::new(1);
-    bench.submit(0);
-    bench.now += Duration::from_micros(100);
-    bench.reply(0);
+    let mut bench = Bench::used_to(Duration::from_micros(100));
     assert_eq!(bench.scheduler.depth(), 20);
     assert_eq!(bench.tell(Event::Resize(2)), [Spawn(1)]);
     assert_eq!(bench.tell(Event::Born(1)), []);

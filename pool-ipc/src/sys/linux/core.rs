@@ -73,19 +73,17 @@ pub(crate) fn bring(pid: u32, here: bool) {
     }
     // SAFETY: as in `leave_core`; CPU_SET is given a core inside the set. If it fails, the child wakes elsewhere.
     unsafe {
-        let mut home: libc::cpu_set_t = std::mem::zeroed();
+        let mut cores: libc::cpu_set_t = std::mem::zeroed();
         // What cannot be known, the child does not remember.
-        if libc::sched_getaffinity(pid, size, &mut home) != 0 {
+        if libc::sched_getaffinity(pid, size, &mut cores) != 0 {
             return;
         }
-        let cores = if here {
-            let mut cores: libc::cpu_set_t = std::mem::zeroed();
+        if here {
+            libc::CPU_ZERO(&mut cores);
             libc::CPU_SET(usize::from(core), &mut cores);
-            cores
         } else {
-            libc::CPU_CLR(usize::from(core), &mut home);
-            home
-        };
+            libc::CPU_CLR(usize::from(core), &mut cores);
+        }
         libc::sched_setaffinity(pid, size, &cores);
     }
 }

@@ -18,8 +18,8 @@ impl Poll {
         Ok(Poll(Own::new(beside_streams(poll)?)))
     }
 
-    /// `token` is given back by `wait` while `descriptor` is readable. Closing the descriptor takes it
-    /// out of the set.
+    /// `token` is given back by `wait` while `descriptor` is readable. Closing it takes it out of the set, when it has
+    /// no copy.
     pub(crate) fn add(&self, descriptor: BorrowedFd<'_>, token: u64) -> io::Result<()> {
         let mut event = libc::epoll_event { events: libc::EPOLLIN as u32, u64: token };
         let (poll, raw) = (self.0.as_raw_fd(), descriptor.as_raw_fd());
